@@ -1,0 +1,94 @@
+#include "capture/base/fd.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace dw {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+Fd::~Fd() {
+  // Whoever cares what close says calls close() first.
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status Fd::close() {
+  int fd = std::exchange(fd_, -1);
+  if (fd >= 0 && ::close(fd) != 0 && errno != EINTR) return Error::from_errno("cannot close");
+  return {};
+}
+
+Result<Fd> open_file(const char* path, int flags, unsigned mode) {
+  return open_file_at(AT_FDCWD, path, flags, mode);
+}
+
+Result<Fd> open_file_at(int directory, const char* name, int flags, unsigned mode) {
+  int fd;
+  do {
+    fd = ::openat(directory, name, flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return Error::from_errno("cannot open").on(name);
+  return Fd(fd);
+}
+
+Result<uint64_t> file_size(int fd) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return Error::from_errno("cannot get the size");
+  if (S_ISBLK(status.st_mode)) {
+    uint64_t size = 0;
+    if (::ioctl(fd, BLKGETSIZE64, &size) != 0) return Error::from_errno("cannot get the size");
+    return size;
+  }
+  return static_cast<uint64_t>(status.st_size);
+}
+
+Result<size_t> read_up_to_at(int fd, MutableBytes into, uint64_t offset) {
+  size_t done = 0;
+  while (done < into.size()) {
+    ssize_t n =
+        ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+    if (n == 0) break;
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return Error::from_errno("cannot read").at(Where::kOffset, offset + done);
+    }
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+Status read_exact_at(int fd, MutableBytes into, uint64_t offset) {
+  DW_ASSIGN(size_t done, read_up_to_at(fd, into, offset));
+  if (done < into.size())
+    return Error(ErrorKind::kBadInput, "the file ends too early").at(Where::kOffset, offset + done);
+  return {};
+}
+
+Status write_all_at(int fd, Bytes from, uint64_t offset) {
+  size_t done = 0;
+  while (done < from.size()) {
+    ssize_t n =
+        ::pwrite(fd, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return Error::from_errno("cannot write").at(Where::kOffset, offset + done);
+    }
+    // A write of nothing without an error would loop for ever.
+    if (n == 0) return Error::from_errno("cannot write", ENOSPC).at(Where::kOffset, offset + done);
+    done += static_cast<size_t>(n);
+  }
+  return {};
+}
+
+}  // namespace dw

@@ -1,0 +1,97 @@
+"""What a dump has to stand: comparison with the guest's RAM, and crash."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import HarnessError, tool_env
+from harness.compile import host_program
+from harness.iomem import Span
+from harness.machine import RamSegment
+
+RAMCHECK_LIMIT_S = 300
+CRASH_LIMIT_S = 180
+# What crash says when it could not read or make sense of something.
+COMPLAINT = re.compile(r"invalid|cannot|seek error|read error|page incomplete|page excluded|WARNING|not found"
+                       r"|no such|core dumped", re.IGNORECASE)
+LOG_COMPLAINT = re.compile(r"^(crash|log|bt|ps): ", re.MULTILINE)
+CRASH_COMMANDS = "bt > {0}/bt.txt\nlog > {0}/log.txt\nps > {0}/ps.txt\nquit\n"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check: what is wrong (nothing if it passed), and what to show."""
+
+    name: str
+    complaints: list[str]
+    report: str
+
+
+def _run(command: list[str], limit_s: int) -> tuple[int | None, str]:
+    """Exit status (None: killed at the time limit) and output."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=limit_s, env=tool_env(), check=False)
+    except FileNotFoundError:
+        raise HarnessError(f"{command[0]} is missing; run install-packages") from None
+    except subprocess.TimeoutExpired as end:
+        return None, (end.stdout or b"").decode(errors="replace")
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def ramcheck(dump: Path, level: int, ram: list[RamSegment], dumpable: list[Span]) -> Check:
+    command = [str(host_program("ramcheck")), str(dump), str(level)]
+    command += [f"ram:{s.start:#x}:{s.size:#x}:{s.file}:{s.offset:#x}" for s in ram]
+    for span in dumpable:
+        command += [f"{key}:{span.start:#x}:{span.end - span.start:#x}" for key in ("must", "may")]
+    status, output = _run(command, RAMCHECK_LIMIT_S)
+    complaints: list[str] = []
+    if status is None:
+        complaints.append(f"ramcheck did not end in {RAMCHECK_LIMIT_S} s")
+    elif status != 0:
+        complaints.append(f"ramcheck: exit {status}: {output.strip()}")
+    elif "verdict good" not in output:
+        complaints.append("ramcheck: exit 0 without a verdict")
+    return Check("ramcheck", complaints, output)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def judge_crash(output: str, bt: str, log: str, ps: str) -> list[str]:
+    """What is wrong with crash's messages and the output of its three commands."""
+    wrong: list[str] = []
+    for frame in ("sysrq_handle_crash", "panic"):
+        if not re.search(rf"^ *#\d+ \[[0-9a-f]+\] {frame} at ", bt, re.MULTILINE):
+            wrong.append(f"crash: no {frame} in bt")
+    if "sysrq: Trigger a crash" not in log:
+        wrong.append("crash: log lacks 'sysrq: Trigger a crash'")
+    for task in ("guest-load", r"\[kthreadd\]", "init"):
+        if not re.search(rf"^.*\s{task}\s*$", ps, re.MULTILINE):
+            wrong.append(f"crash: ps lacks {task}")
+    # The kernel's own messages may well say "invalid".
+    texts = (("its messages", output, COMPLAINT), ("bt", bt, COMPLAINT), ("ps", ps, COMPLAINT),
+             ("log", log, LOG_COMPLAINT))
+    for name, text, pattern in texts:
+        wrong += [f"crash: {name}: {line.strip()}" for line in text.splitlines() if pattern.search(line)]
+    return wrong
+
+
+def crash_check(crash: str, vmlinux: Path, dump: Path, work: Path) -> Check:
+    commands = work / "crash.commands"
+    commands.write_text(CRASH_COMMANDS.format(work))
+    for name in ("bt", "log", "ps"):
+        (work / f"{name}.txt").unlink(missing_ok=True)
+    status, output = _run([crash, "-s", "--no_crashrc", "-i", str(commands), str(vmlinux), str(dump)],
+                          CRASH_LIMIT_S)
+    bt, log, ps = (_read(work / f"{name}.txt") for name in ("bt", "log", "ps"))
+    complaints = judge_crash(output, bt, log, ps)
+    if status is None:
+        complaints.insert(0, f"crash did not end in {CRASH_LIMIT_S} s")
+    elif status != 0:
+        complaints.insert(0, f"crash: exit {status}: {output.strip()[-500:]}")
+    return Check("crash", complaints, bt or output)

@@ -1,0 +1,172 @@
+"""Runs one guest under QEMU and follows its console from power-on to power-off."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import HarnessError, run_tool, tail
+from harness.cells import Cell
+from harness.initrds import DUMP_UUID, Kernel
+
+MARK = "dumpwright-test: "
+PANIC_MARK = MARK + "panic follows"
+# Anything of this before the planned panic means that the guest is not what the test is about.
+UNPLANNED = re.compile(
+    r"Oops|BUG: |Kernel panic|general protection fault|Out of memory|invoked oom-killer|soft lockup"
+    r"|rcu_sched self-detected stall|segfault at|" + MARK + "failed")
+PANIC = re.compile(r"Kernel panic - not syncing")
+MIB = 1024 * 1024
+# q35 puts this much RAM below 4 GiB, and moves the rest to 4 GiB, once there is at least LOW_LIMIT of it.
+LOW_LIMIT = 0xB0000000
+LOW_SIZE = 0x80000000
+HIGH_START = 1 << 32
+
+
+@dataclass(frozen=True)
+class RamSegment:
+    """A piece of guest physical memory and where the host finds its bytes."""
+
+    start: int
+    size: int
+    file: Path
+    offset: int
+
+
+@dataclass
+class Outcome:
+    """When things happened, in seconds since power-on."""
+
+    panic_s: float = 0.0
+    poweroff_s: float = 0.0
+
+
+class Machine:
+    """Owns the RAM files (removed by close()) and the QEMU process. Use as a context manager."""
+
+    def __init__(self, cell: Cell, work: Path) -> None:
+        self.cell = cell
+        self.console = work / "console.txt"
+        self.dump_disk = work / "dump.img"
+        self._scratch_disk = work / "scratch.img"
+        self._log = work / "qemu.log"
+        self._ram_folder = tempfile.TemporaryDirectory(prefix="dumpwright-", dir=_ram_parent(cell, work))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._ram_folder.cleanup()
+
+    def _backends(self) -> list[tuple[Path, int]]:
+        size = self.cell.memory_mib * MIB // self.cell.numa_nodes
+        return [(Path(self._ram_folder.name) / f"ram{node}", size)
+                for node in range(self.cell.numa_nodes)]
+
+    def ram(self) -> list[RamSegment]:
+        """The guest's physical memory map. A machine's RAM is its NUMA nodes' one after the other."""
+        total = self.cell.memory_mib * MIB
+        low = total if total < LOW_LIMIT else LOW_SIZE
+        segments: list[RamSegment] = []
+        at = 0
+        for file, size in self._backends():
+            below = max(0, min(size, low - at))
+            if below:
+                segments.append(RamSegment(at, below, file, 0))
+            if below < size:
+                start = HIGH_START + at + below - low
+                segments.append(RamSegment(start, size - below, file, below))
+            at += size
+        return segments
+
+    def make_disks(self) -> None:
+        """The scratch disk of the first kernel, and the one that receives the dump."""
+        for path, size_mib, uuid in ((self._scratch_disk, 1024, "random"),
+                                     (self.dump_disk, 2 * self.cell.memory_mib + 256, DUMP_UUID)):
+            path.unlink(missing_ok=True)
+            run_tool(["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1", path,
+                      f"{size_mib}M"], timeout_s=60)
+
+    def _command(self, kernel: Kernel, initrd: Path) -> list[str]:
+        cell = self.cell
+        memory: list[str] = []
+        for node, (file, size) in enumerate(self._backends()):
+            memory += ["-object", f"memory-backend-file,id=ram{node},size={size},mem-path={file},share=on"]
+            if cell.numa_nodes > 1:
+                cpus = range(node, cell.cpus, cell.numa_nodes)
+                memory += ["-numa", f"node,nodeid={node},memdev=ram{node}"]
+                memory += [word for cpu in cpus for word in ("-numa", f"cpu,node-id={node},socket-id={cpu}")]
+        machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
+        cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
+                   f"crashkernel={cell.crashkernel}", *cell.cmdline]
+        return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max",
+                "-smp", f"{cell.cpus},sockets={cell.cpus}", "-m", f"{cell.memory_mib}M", *memory,
+                "-nic", "none", "-chardev", f"file,id=console,path={self.console}",
+                "-serial", "chardev:console",
+                "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
+                "-drive", f"file={self.dump_disk},format=raw,if=virtio,cache=unsafe",
+                "-kernel", str(kernel.image), "-initrd", str(initrd), "-append", " ".join(cmdline)]
+
+    def run(self, kernel: Kernel, initrd: Path) -> Outcome:
+        """From power-on to power-off. Raises HarnessError if the guest does anything but the plan."""
+        self.console.write_bytes(b"")
+        with open(self._log, "wb") as log:
+            start = time.monotonic()
+            self._process = subprocess.Popen(self._command(kernel, initrd), stdin=subprocess.DEVNULL,
+                                             stdout=log, stderr=log)
+        return self._follow(start)
+
+    def _follow(self, start: float) -> Outcome:
+        assert self._process is not None
+        outcome = Outcome()
+        while True:
+            ended = self._process.poll() is not None
+            now = time.monotonic() - start
+            before, mark, after = self.console.read_text(errors="replace").partition(PANIC_MARK)
+            if mark and not outcome.panic_s:
+                outcome.panic_s = now
+            self._reject_unplanned(before, after)
+            if ended:
+                outcome.poweroff_s = now
+                break
+            if now > self.cell.time_limit_s:
+                self._fail(f"the guest is still running after {self.cell.time_limit_s} s")
+            time.sleep(0.05)
+        if self._process.returncode != 0:
+            self._fail(f"QEMU ended with status {self._process.returncode}: {tail(self._log, 5)}")
+        if not outcome.panic_s:
+            self._fail("the guest ended before the planned panic")
+        return outcome
+
+    def _reject_unplanned(self, before: str, after: str) -> None:
+        found = UNPLANNED.search(before)
+        if found:
+            time.sleep(0.5)  # for the rest of the message
+            self._fail(f"before the planned panic the guest said '{found.group()}'")
+        if len(PANIC.findall(after)) > 1:
+            time.sleep(0.5)
+            self._fail("the capture kernel panicked")
+        if MARK + "failed" in after:
+            self._fail("the guest reported a failure after the panic")
+
+    def _fail(self, what: str) -> None:
+        raise HarnessError(f"{what}\n--- the console's last lines ({self.console}):\n"
+                           + tail(self.console, 40))
+
+
+def _ram_parent(cell: Cell, work: Path) -> str:
+    """/dev/shm if it has ample room: the RAM is written and read in full. Else the work folder."""
+    shm = Path("/dev/shm")
+    if shm.is_dir() and shutil.disk_usage(shm).free > 2 * cell.memory_mib * MIB:
+        return str(shm)
+    return str(work)

@@ -1,0 +1,117 @@
+"""Runs one cell from nothing to a verdict."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.base import HarnessError, work_dir
+from harness.cells import Cell
+from harness.checks import Check, crash_check, ramcheck
+from harness.compile import host_program
+from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
+from harness.iomem import dumpable_ram
+from harness.machine import Machine
+from harness.saved import get_dump
+
+
+@dataclass
+class Result:
+    """What is known about a cell's run; complaints is empty exactly if it passed."""
+
+    cell: Cell
+    kernel: str = ""
+    panic_s: float = 0.0  # power-on to panic
+    capture_s: float = 0.0  # panic to power-off
+    total_s: float = 0.0
+    dump_bytes: int = 0
+    complaints: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.complaints
+
+
+def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
+    kernel = fetch_kernel(cell.kernel)
+    host_program("ramcheck")
+    capture = build_capture_initrd(cell, kernel, work)
+    first = work / "first.img"
+    build_first_initrd(cell, kernel, capture, first)
+    return kernel, first
+
+
+def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path) -> list[Check]:
+    dumpable = dumpable_ram(machine.console.read_text(errors="replace"))
+    crash = "crash" if cell.crash == "installed" else str(fetch_peer("crash"))
+    with ThreadPoolExecutor(2) as pool:
+        checks = [pool.submit(ramcheck, dump, cell.dump_level, machine.ram(), dumpable),
+                  pool.submit(crash_check, crash, kernel.vmlinux, dump, work)]
+        return [check.result() for check in checks]
+
+
+def _keep_ram(machine: Machine, work: Path) -> None:
+    for file in {segment.file for segment in machine.ram()}:
+        shutil.copyfile(file, work / file.name)
+
+
+def _remove_bulk(work: Path) -> None:
+    """What a passed cell leaves behind is its console, crash's output and small files."""
+    shutil.rmtree(work / "saved", ignore_errors=True)
+    for pattern in ("*.img", "ram*"):
+        for path in work.glob(pattern):
+            path.unlink()
+
+
+def _run_guest(cell: Cell, work: Path, keep: bool, result: Result) -> None:
+    kernel, first = _prepare(cell, work)
+    result.kernel = kernel.kver
+    with Machine(cell, work) as machine:
+        machine.make_disks()
+        outcome = machine.run(kernel, first)
+        result.panic_s = outcome.panic_s
+        result.capture_s = outcome.poweroff_s - outcome.panic_s
+        if keep:
+            _keep_ram(machine, work)
+        dump = get_dump(cell, machine.dump_disk, work)
+        result.dump_bytes = dump.stat().st_size
+        result.checks = _check(cell, kernel, dump, machine, work)
+    result.complaints = [wrong for check in result.checks for wrong in check.complaints]
+
+
+def run_cell(cell: Cell, *, keep: bool) -> Result:
+    """Never raises for a failed cell: the result says why. One run of a cell at a time."""
+    work = work_dir() / cell.name
+    work.mkdir(parents=True, exist_ok=True)
+    _remove_bulk(work)
+    result = Result(cell)
+    start = time.monotonic()
+    try:
+        _run_guest(cell, work, keep, result)
+    except HarnessError as error:
+        result.complaints.append(str(error))
+    result.total_s = time.monotonic() - start
+    if result.passed and not keep:
+        _remove_bulk(work)
+    return result
+
+
+def describe(result: Result) -> str:
+    """The summary that `run` prints."""
+    cell = result.cell
+    lines = [f"== {cell.name}: Linux {result.kernel or cell.kernel}, {cell.memory_mib} MiB, "
+             f"{cell.cpus} CPUs, crashkernel={cell.crashkernel}, {cell.saver} -d {cell.dump_level}"]
+    for check in result.checks:
+        lines += [f"-- {check.name}", check.report.strip()]
+    if result.dump_bytes:
+        lines.append(f"-- dump {result.dump_bytes / 1e6:.1f} MB, panic after {result.panic_s:.1f} s, "
+                     f"panic to power-off {result.capture_s:.1f} s, whole cell {result.total_s:.1f} s")
+    lines += [f"WRONG {complaint}" for complaint in result.complaints]
+    if not result.passed:
+        lines.append(f"-- kept for a closer look: {work_dir() / cell.name}")
+    lines.append(f"{'PASS' if result.passed else 'FAIL'} {cell.name}")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""Gets the saved dump off the guest's disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from harness.base import HarnessError, run_tool
+from harness.cells import Cell
+from harness.initrds import fetch_peer
+
+DUMP_FOLDER = re.compile(r"[A-Za-z0-9.-]{1,64}-\d{8}T\d{6}Z(-\d+)?")
+
+
+def extract(dump_disk: Path, work: Path) -> Path:
+    """Copies /crash of the disk into the work folder and returns it; the file system must be sound."""
+    saved = work / "saved"
+    shutil.rmtree(saved, ignore_errors=True)
+    saved.mkdir()
+    # Replays the file system's journal, which debugfs would ignore. 1: it did so.
+    run_tool(["e2fsck", "-p", dump_disk], timeout_s=120, ok=(0, 1))
+    run_tool(["debugfs", "-R", f"rdump /crash {saved}", dump_disk], timeout_s=300)
+    if not (saved / "crash").is_dir():
+        raise HarnessError(f"the dump's disk has no /crash ({dump_disk})")
+    return saved / "crash"
+
+
+def _contents(folder: Path) -> str:
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return ", ".join(files) or "nothing"
+
+
+def find_dump(crash_folder: Path) -> Path:
+    """The one finished dump that dumpwright left, by its specified names."""
+    dumps = [path for path in crash_folder.glob("*/vmcore") if DUMP_FOLDER.fullmatch(path.parent.name)]
+    unfinished = list(crash_folder.rglob("*.incomplete"))
+    if len(dumps) != 1 or unfinished:
+        raise HarnessError(f"expected one HOST-TIME/vmcore and nothing incomplete, found: "
+                           f"{_contents(crash_folder)}")
+    return dumps[0]
+
+
+def convert_raw(crash_folder: Path, cell: Cell) -> Path:
+    """The raw copy of /proc/vmcore, filtered and compressed on the host by the newest makedumpfile."""
+    elf = crash_folder / "raw/vmcore.elf"
+    if not elf.exists():
+        raise HarnessError(f"expected raw/vmcore.elf, found: {_contents(crash_folder)}")
+    dump = elf.with_name("vmcore")
+    run_tool([fetch_peer("makedumpfile"), "--message-level", "4", "-z", "-d", str(cell.dump_level),
+              elf, dump], timeout_s=300)
+    return dump
+
+
+def get_dump(cell: Cell, dump_disk: Path, work: Path) -> Path:
+    folder = extract(dump_disk, work)
+    return convert_raw(folder, cell) if cell.saver == "raw" else find_dump(folder)

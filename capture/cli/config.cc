@@ -1,0 +1,237 @@
+#include "capture/cli/config.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "capture/base/fd.h"
+
+namespace dw {
+
+namespace {
+
+constexpr size_t kMaxValueBytes = 1024;
+constexpr uint64_t kMaxSeconds = 7 * 24 * 3600;
+constexpr std::string_view kBlanks = " \t\r";
+
+std::optional<uint64_t> parse_number(std::string_view text, uint64_t low, uint64_t high) {
+  uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  auto [stop, problem] = std::from_chars(text.data(), end, number);
+  if (problem != std::errc() || stop != end || number < low || number > high) return std::nullopt;
+  return number;
+}
+
+template <auto Field, uint64_t Low, uint64_t High>
+bool set_number(Config& config, std::string_view value) {
+  auto number = parse_number(value, Low, High);
+  if (number) config.*Field = number;
+  return number.has_value();
+}
+
+// A number of bytes, or one with the suffix K, M or G (powers of 1024).
+bool set_memory_limit(Config& config, std::string_view value) {
+  constexpr std::string_view kSuffixes = "KMG";
+  unsigned shift = 0;
+  if (!value.empty()) {
+    if (size_t at = kSuffixes.find(value.back()); at != kSuffixes.npos) {
+      shift = 10 * (static_cast<unsigned>(at) + 1);
+      value.remove_suffix(1);
+    }
+  }
+  auto number = parse_number(value, 1, UINT64_MAX >> shift);
+  if (number) config.memory_limit = *number << shift;
+  return number.has_value();
+}
+
+template <auto Field>
+bool set_text(Config& config, std::string_view value) {
+  config.*Field = value;
+  return true;
+}
+
+bool set_target(Config& config, std::string_view value) {
+  if (config.targets.size() >= kMaxTargets) return false;
+  config.targets.emplace_back(value);
+  return true;
+}
+
+bool set_format(Config& config, std::string_view value) {
+  constexpr std::string_view kFormats[] = {"kdump", "stream", "elf", "flattened"};
+  if (std::ranges::find(kFormats, value) == std::end(kFormats)) return false;
+  config.format = value;
+  return true;
+}
+
+bool is_zstd_level(std::string_view text) {
+  if (text.starts_with('-')) return parse_number(text.substr(1), 1, 50).has_value();
+  return parse_number(text, 1, 22).has_value();
+}
+
+bool set_compress(Config& config, std::string_view value) {
+  bool good = value == "zstd" || value == "lz4" || value == "zlib" || value == "none" ||
+              (value.starts_with("zstd:") && is_zstd_level(value.substr(5)));
+  if (good) config.compress = value;
+  return good;
+}
+
+template <auto Field>
+bool set_action(Config& config, std::string_view value) {
+  for (FinalAction action : {FinalAction::kReboot, FinalAction::kPoweroff, FinalAction::kHalt}) {
+    if (value != name_of(action)) continue;
+    config.*Field = action;
+    return true;
+  }
+  return false;
+}
+
+bool set_hostname(Config& config, std::string_view value) {
+  if (value.size() > 253 || value.find_first_of(" \t/") != value.npos) return false;
+  config.hostname = value;
+  return true;
+}
+
+struct Rule {
+  std::string_view key;
+  const char* fallback;
+  const char* expects;
+  bool (*set)(Config&, std::string_view);
+};
+
+constexpr const char* kSecondsExpected = "must be a number of seconds, at most a week";
+constexpr const char* kActionExpected = "must be reboot, poweroff or halt";
+
+constexpr Rule kRules[] = {
+    {"target", "no target", "is one target too many: 16 are read", set_target},
+    {"dump_level", "31", "must be a number from 0 to 31", set_number<&Config::dump_level, 0, 31>},
+    {"format", "kdump", "must be kdump, stream, elf or flattened", set_format},
+    {"compress", "zstd", "must be zstd, zstd:LEVEL, lz4, zlib or none", set_compress},
+    {"threads", "one per CPU", "must be a number from 1 to 4096",
+     set_number<&Config::threads, 1, 4096>},
+    {"memory_limit", "from the memory available",
+     "must be a number of bytes; K, M and G may follow", set_memory_limit},
+    {"retry_for", "60", kSecondsExpected, set_number<&Config::retry_for_s, 0, kMaxSeconds>},
+    {"stall_timeout", "120", kSecondsExpected,
+     set_number<&Config::stall_timeout_s, 0, kMaxSeconds>},
+    {"capture_timeout", "0, none", kSecondsExpected,
+     set_number<&Config::capture_timeout_s, 0, kMaxSeconds>},
+    {"ssh_key", "none", "must be a path", set_text<&Config::ssh_key>},
+    {"ssh_known_hosts", "none", "must be a path", set_text<&Config::ssh_known_hosts>},
+    {"nfs_version", "chosen with the server", "must be 3 or 4",
+     set_number<&Config::nfs_version, 3, 4>},
+    {"final_action", "reboot", kActionExpected, set_action<&Config::final_action>},
+    {"failure_action", "the final action", kActionExpected, set_action<&Config::failure_action>},
+    {"hostname", "the crashed kernel's", "must be a host name", set_hostname},
+};
+
+const Rule* find_rule(std::string_view key) {
+  const Rule* rule = std::ranges::find(kRules, key, &Rule::key);
+  return rule == std::end(kRules) ? nullptr : rule;
+}
+
+Error usage_error(const char* what, std::string_view key, std::string_view value) {
+  std::string subject(key.substr(0, kMaxValueBytes));
+  if (!value.empty()) subject.append(" ").append(value.substr(0, 100));
+  return Error(ErrorKind::kUsage, what).on(subject);
+}
+
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < ' '; });
+}
+
+std::string_view trim(std::string_view text) {
+  size_t first = text.find_first_not_of(kBlanks);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+std::string_view without_comment(std::string_view line) {
+  for (size_t at = line.find('#'); at != line.npos; at = line.find('#', at + 1))
+    if (at == 0 || kBlanks.find(line[at - 1]) != kBlanks.npos) return line.substr(0, at);
+  return line;
+}
+
+struct KeyValue {
+  std::string_view key;  // empty: nothing on this line
+  std::string_view value;
+};
+
+KeyValue split_line(std::string_view line) {
+  line = trim(without_comment(line));
+  size_t end = std::min(line.find_first_of(kBlanks), line.size());
+  return {line.substr(0, end), trim(line.substr(end))};
+}
+
+}  // namespace
+
+const char* name_of(FinalAction action) {
+  switch (action) {
+    case FinalAction::kReboot:
+      return "reboot";
+    case FinalAction::kPoweroff:
+      return "poweroff";
+    case FinalAction::kHalt:
+      return "halt";
+  }
+  return "reboot";
+}
+
+std::vector<std::string_view> config_keys() {
+  std::vector<std::string_view> keys;
+  for (const Rule& rule : kRules) keys.push_back(rule.key);
+  return keys;
+}
+
+const char* config_default(std::string_view key) {
+  const Rule* rule = find_rule(key);
+  return rule == nullptr ? "none, the key is ignored" : rule->fallback;
+}
+
+Status set_config(Config& config, std::string_view key, std::string_view value) {
+  const Rule* rule = find_rule(key);
+  if (rule == nullptr) return usage_error("is not a known key", key, {});
+  if (value.empty()) return usage_error("has no value", key, {});
+  if (value.size() > kMaxValueBytes) return usage_error("has a value that is too long", key, {});
+  if (has_control_character(value)) return usage_error("has a control character in it", key, {});
+  if (!rule->set(config, value)) return usage_error(rule->expects, key, value);
+  return {};
+}
+
+std::vector<ConfigProblem> apply_config(Config& config, std::string_view text) {
+  std::vector<ConfigProblem> problems;
+  for (uint64_t number = 1; !text.empty(); number++) {
+    size_t end = text.find('\n');
+    auto [key, value] = split_line(text.substr(0, end));
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+    if (key.empty()) continue;
+    Status status = set_config(config, key, value);
+    if (status.ok() || problems.size() >= kMaxConfigProblems) continue;
+    Error error = status.error();
+    problems.push_back({error.at(Where::kLine, number), config_default(key)});
+  }
+  return problems;
+}
+
+Result<Config> parse_config(std::string_view text) {
+  Config config;
+  auto problems = apply_config(config, text);
+  if (!problems.empty()) return problems.front().error;
+  return config;
+}
+
+Result<std::string> read_text_file(const char* path, size_t limit) {
+  DW_ASSIGN(Fd file, open_file(path, O_RDONLY));
+  std::string text(limit + 1, '\0');
+  auto bytes = std::as_writable_bytes(std::span(text.data(), text.size()));
+  auto size = read_up_to_at(file.get(), bytes, 0);
+  if (!size.ok()) {
+    Error error = size.error();
+    return error.on(path);
+  }
+  if (*size > limit) return Error(ErrorKind::kBadInput, "is too long for a text file").on(path);
+  text.resize(*size);
+  return text;
+}
+
+}  // namespace dw

@@ -1,0 +1,184 @@
+#include "initrd-hooks/standalone/device.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <ctime>
+#include <memory>
+
+#include "capture/base/fd.h"
+#include "capture/cli/config.h"
+
+namespace dw {
+
+namespace {
+
+constexpr std::string_view kScheme = "dev:";
+constexpr size_t kMaxListed = 64;
+
+Error bad_target(const char* what, std::string_view target) {
+  return Error(ErrorKind::kUsage, what)
+      .on(target)
+      .hint("use dev:/dev/X:/DIR, dev:UUID=U:/DIR or dev:LABEL=L:/DIR");
+}
+
+bool has_parent_component(std::string_view directory) {
+  return directory == "/.." || directory.ends_with("/..") ||
+         directory.find("/../") != directory.npos;
+}
+
+DeviceTarget named_device(std::string_view name) {
+  constexpr struct {
+    std::string_view prefix;
+    DeviceTarget::By by;
+  } kPrefixes[] = {{"UUID=", DeviceTarget::By::kUuid},
+                   {"LABEL=", DeviceTarget::By::kLabel},
+                   {"/dev/disk/by-uuid/", DeviceTarget::By::kUuid},
+                   {"/dev/disk/by-label/", DeviceTarget::By::kLabel}};
+  for (const auto& [prefix, by] : kPrefixes)
+    if (name.starts_with(prefix)) return {by, std::string(name.substr(prefix.size())), {}};
+  return {DeviceTarget::By::kPath, std::string(name), {}};
+}
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+// The names of all block devices, sorted.
+std::vector<std::string> block_devices(const std::string& sysfs_block) {
+  std::vector<std::string> names;
+  std::unique_ptr<DIR, CloseDirectory> directory(::opendir(sysfs_block.c_str()));
+  if (!directory) return names;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    if (entry->d_name[0] == '.') continue;
+    if (names.size() >= kMaxBlockDevices) break;
+    names.emplace_back(entry->d_name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+// Those whose opening would wait for a medium, and those that cannot hold anything yet.
+bool worth_reading(const DevicePlaces& places, const std::string& name) {
+  if (name.starts_with("sr") || name.starts_with("fd") || name.starts_with("ram")) return false;
+  auto size = read_text_file((places.sysfs_block + "/" + name + "/size").c_str(), 64);
+  return size.ok() && !size->empty() && (*size)[0] != '0';
+}
+
+Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
+  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
+  std::vector<std::byte> head(kProbeBytes);
+  DW_ASSIGN(size_t size, read_up_to_at(device.get(), head, 0));
+  return probe_superblock(Bytes(head).first(size));
+}
+
+bool matches(const DeviceTarget& target, const FileSystem& found) {
+  if (target.by == DeviceTarget::By::kUuid)
+    return ::strcasecmp(target.name.c_str(), found.uuid.c_str()) == 0;
+  return target.by == DeviceTarget::By::kLabel && target.name == found.label;
+}
+
+// Looks again and again, but reads each device once only: some are slow to answer.
+class Finder {
+ public:
+  Finder(const DeviceTarget& target, const DevicePlaces& places)
+      : target_(target), places_(places) {}
+
+  Result<std::optional<FoundDevice>> look() {
+    return target_.by == DeviceTarget::By::kPath ? look_at_path() : look_at_all();
+  }
+
+  void list(const Log& log) const {
+    std::vector<std::string> names = block_devices(places_.sysfs_block);
+    log.say("%zu block devices are there", names.size());
+    for (size_t i = 0; i < std::min(names.size(), kMaxListed); i++) describe(names[i], log);
+  }
+
+ private:
+  Result<std::optional<FoundDevice>> look_at_path() {
+    auto found = read_file_system(target_.name);
+    // Not there yet, or not ready yet.
+    if (!found.ok()) return std::optional<FoundDevice>();
+    if (!*found)
+      return Error(ErrorKind::kUnsupported, "holds neither an ext2/3/4 nor an xfs file system")
+          .on(target_.name);
+    return std::optional<FoundDevice>({target_.name, std::move(**found)});
+  }
+
+  Result<std::optional<FoundDevice>> look_at_all() {
+    for (const std::string& name : block_devices(places_.sysfs_block)) {
+      if (std::ranges::binary_search(seen_, name) || !worth_reading(places_, name)) continue;
+      std::string path = path_of(name);
+      auto found = read_file_system(path);
+      if (!found.ok()) continue;
+      if (*found && matches(target_, **found))
+        return std::optional<FoundDevice>({std::move(path), std::move(**found)});
+      seen_.insert(std::ranges::upper_bound(seen_, name), name);
+    }
+    return std::optional<FoundDevice>();
+  }
+
+  void describe(const std::string& name, const Log& log) const {
+    if (!worth_reading(places_, name)) return log.say("  %s: not read", name.c_str());
+    auto found = read_file_system(path_of(name));
+    if (!found.ok()) return log.warn(found.error());
+    if (!*found) return log.say("  %s: no ext2/3/4 or xfs file system", name.c_str());
+    log.say("  %s: %s UUID=%s LABEL=%s", name.c_str(),
+            (*found)->kind == FileSystem::Kind::kXfs ? "xfs" : "ext2/3/4", (*found)->uuid.c_str(),
+            (*found)->label.c_str());
+  }
+
+  // sysfs writes '!' for a slash in a device's name.
+  [[nodiscard]] std::string path_of(std::string name) const {
+    std::ranges::replace(name, '!', '/');
+    return places_.dev + "/" + name;
+  }
+
+  const DeviceTarget& target_;
+  const DevicePlaces& places_;
+  std::vector<std::string> seen_;
+};
+
+void sleep_ms(int64_t ms) {
+  timespec time{.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+  ::nanosleep(&time, nullptr);
+}
+
+}  // namespace
+
+bool is_device_target(std::string_view target) { return target.starts_with(kScheme); }
+
+Result<DeviceTarget> parse_device_target(std::string_view target) {
+  if (!is_device_target(target)) return bad_target("is not a device target", target);
+  std::string_view rest = target.substr(kScheme.size());
+  size_t colon = rest.find(":/");
+  if (colon == rest.npos) return bad_target("names no directory", target);
+  DeviceTarget result = named_device(rest.substr(0, colon));
+  result.directory = rest.substr(colon + 1);
+  if (result.name.empty()) return bad_target("names no device", target);
+  if (result.by == DeviceTarget::By::kPath && !result.name.starts_with("/dev/"))
+    return bad_target("names neither a path in /dev nor a UUID or LABEL", target);
+  if (has_parent_component(result.directory) || has_parent_component(result.name))
+    return bad_target("has '..' in it", target);
+  return result;
+}
+
+Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
+                                    int64_t limit_ms, const Log& log) {
+  Finder finder(target, places);
+  for (int64_t waited_ms = 0;; waited_ms += kDevicePollMs) {
+    DW_ASSIGN(auto found, finder.look());
+    if (found) return std::move(*found);
+    if (waited_ms >= limit_ms) break;
+    if (waited_ms == 0) log.say("waiting for the device %s", target.name.c_str());
+    sleep_ms(kDevicePollMs);
+  }
+  finder.list(log);
+  return Error(ErrorKind::kTimeout, "did not appear")
+      .on(target.name)
+      .hint("is the driver of its controller among the modules of the initrd?");
+}
+
+}  // namespace dw

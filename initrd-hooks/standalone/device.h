@@ -1,0 +1,51 @@
+// Device targets: `dev:/dev/X:/DIR`, `dev:UUID=U:/DIR`, `dev:LABEL=L:/DIR`; finding their device.
+//
+// There is no udev in the initrd: block devices are found in sysfs, and file systems by reading
+// their superblocks.
+// Thread safety: called from one thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "initrd-hooks/standalone/log.h"
+#include "initrd-hooks/standalone/superblock.h"
+
+namespace dw {
+
+struct DeviceTarget {
+  enum class By : uint8_t { kPath, kUuid, kLabel };
+  By by;
+  std::string name;       // a path, a UUID or a label
+  std::string directory;  // absolute, below the root of the file system
+};
+
+[[nodiscard]] bool is_device_target(std::string_view target);
+
+// kUsage: not of that shape, or a directory with ".." in it. /dev/disk/by-uuid/U and by-label/L,
+// which only udev makes, are taken for UUID=U and LABEL=L.
+Result<DeviceTarget> parse_device_target(std::string_view target);
+
+struct FoundDevice {
+  std::string path;
+  FileSystem file_system;
+};
+
+// Where to look; a test has folders of its own.
+struct DevicePlaces {
+  std::string sysfs_block = "/sys/class/block";
+  std::string dev = "/dev";
+};
+
+inline constexpr size_t kMaxBlockDevices = 4096;
+inline constexpr int64_t kDeviceWaitLimitMs = 60 * 1000;
+inline constexpr int64_t kDevicePollMs = 100;
+
+// Waits until the device is there and holds a file system that we mount. kTimeout: it did not
+// appear, and what did is listed in `log`; kUnsupported: the path is there, with something else on
+// it.
+Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
+                                    int64_t limit_ms, const Log& log);
+
+}  // namespace dw

@@ -1,0 +1,45 @@
+#include "initrd-hooks/standalone/progress.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+namespace dw {
+
+static_assert(std::atomic<Step>::is_always_lock_free);
+
+namespace {
+
+// Anything else can stand there too: a child gone wild shares the memory.
+uint32_t rank(CaptureStatus status) {
+  constexpr uint32_t kRank[] = {0, 2, 3, 1};
+  auto at = static_cast<uint32_t>(status);
+  return at < std::size(kRank) ? kRank[at] : 4;
+}
+
+}  // namespace
+
+const char* name_of(Step step) {
+  constexpr const char* kNames[] = {"loading modules", "waiting for the device",
+                                    "mounting",        "capturing",
+                                    "syncing",         "unmounting"};
+  auto at = static_cast<uint32_t>(step);
+  return at < std::size(kNames) ? kNames[at] : "an unknown step";
+}
+
+const char* outcome_text(CaptureStatus status) {
+  if (status == CaptureStatus::kComplete) return "the dump is complete";
+  if (status == CaptureStatus::kIncomplete) return "a dump was saved, but it is incomplete";
+  return "NO DUMP WAS SAVED";
+}
+
+CaptureStatus better_of(CaptureStatus a, CaptureStatus b) { return rank(a) <= rank(b) ? a : b; }
+
+Result<Progress*> Progress::make_shared() {
+  void* page =
+      ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return Error::from_errno("cannot share memory with the capture");
+  return new (page) Progress;
+}
+
+}  // namespace dw

@@ -1,0 +1,105 @@
+#include "initrd-hooks/standalone/final_action.h"
+
+#include <fcntl.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace dw {
+
+namespace {
+
+constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+constexpr unsigned kRestartLimitSeconds = 60;
+constexpr size_t kHandlerStackBytes = 64 * 1024;
+
+// A signal handler has no other way to know.
+volatile std::sig_atomic_t fatal_command = RB_AUTOBOOT;
+
+// SysRq b: restarts without asking any driver. Calls nothing that a signal handler may not.
+void emergency_restart() {
+  int fd = ::open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] ssize_t lost = ::write(fd, "b", 1);
+  ::close(fd);
+}
+
+// reboot(2) first shuts every driver down, and a driver that waits for dead hardware would keep it
+// there. Another process forces the restart then.
+void guard_against_hang() {
+  if (::fork() != 0) return;
+  ::sleep(kRestartLimitSeconds);
+  emergency_restart();
+  ::_exit(0);
+}
+
+void on_fatal_signal(int number) {
+  if (::syscall(SYS_getpid) == 1) {
+    constexpr char kText[] = "dumpwright: process 1 failed; carrying out the final action\n";
+    [[maybe_unused]] ssize_t lost = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+    ::reboot(fatal_command);
+    emergency_restart();
+  }
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
+}  // namespace
+
+PowerControl real_power_control() { return {::reboot, emergency_restart, guard_against_hang}; }
+
+int reboot_command(FinalAction action) {
+  switch (action) {
+    case FinalAction::kReboot:
+      return RB_AUTOBOOT;
+    case FinalAction::kPoweroff:
+      return RB_POWER_OFF;
+    case FinalAction::kHalt:
+      return RB_HALT_SYSTEM;
+  }
+  return RB_AUTOBOOT;
+}
+
+FinalAction choose_action(CaptureStatus saved, FinalAction final_action,
+                          FinalAction failure_action) {
+  bool success = saved == CaptureStatus::kComplete || saved == CaptureStatus::kIncomplete;
+  return success ? final_action : failure_action;
+}
+
+void finish(FinalAction action, const PowerControl& power, const Log& log) {
+  log.say("final action: %s", name_of(action));
+  if (action == FinalAction::kReboot) power.guard_against_hang();
+  if (power.reboot(reboot_command(action)) != 0)
+    log.warn(Error::from_errno("the kernel refused").on(name_of(action)));
+  if (action != FinalAction::kReboot) power.reboot(RB_AUTOBOOT);
+  power.emergency_restart();
+}
+
+Status act_on_fatal_signals(FinalAction action) {
+  fatal_command = reboot_command(action);
+  // A stack that ran over leaves no room for the handler, so it has its own.
+  static char stack_memory[kHandlerStackBytes];
+  stack_t stack{};
+  stack.ss_sp = stack_memory;
+  stack.ss_size = sizeof(stack_memory);
+  if (::sigaltstack(&stack, nullptr) != 0)
+    return Error::from_errno("cannot set a stack for fatal signals");
+  struct sigaction handler {};
+  handler.sa_handler = on_fatal_signal;
+  handler.sa_flags = SA_ONSTACK;
+  for (int number : kFatalSignals)
+    if (::sigaction(number, &handler, nullptr) != 0)
+      return Error::from_errno("cannot handle fatal signals");
+  return {};
+}
+
+void reset_signals() {
+  for (int number = 1; number < 32; number++) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+}  // namespace dw

@@ -1,0 +1,40 @@
+// The end of a capture kernel: reboot, power off or halt, by reboot(2), never through a sync.
+//
+// Thread safety: called from one thread. The fatal signal handler is the one piece of state that
+// the process as a whole has.
+#pragma once
+
+#include "capture/cli/config.h"
+#include "initrd-hooks/standalone/log.h"
+#include "initrd-hooks/standalone/progress.h"
+
+namespace dw {
+
+// How the machine is told; tests put in their own.
+struct PowerControl {
+  int (*reboot)(int command);    // reboot(2)
+  void (*emergency_restart)();   // what is left when reboot(2) failed
+  void (*guard_against_hang)();  // called before a reboot; may start a process that forces it
+};
+
+[[nodiscard]] PowerControl real_power_control();
+
+// The command of reboot(2) for an action.
+[[nodiscard]] int reboot_command(FinalAction action);
+
+// A dump that was saved, complete or not, is a success; anything else takes the failure action.
+[[nodiscard]] FinalAction choose_action(CaptureStatus saved, FinalAction final_action,
+                                        FinalAction failure_action);
+
+// Carries the action out. If the kernel refuses it, it is asked to reboot instead, then to restart
+// at once. Returns only when all of it failed.
+void finish(FinalAction action, const PowerControl& power, const Log& log);
+
+// From now on SIGSEGV and its kind in process 1 end in `action` and not in a kernel panic. A forked
+// child that calls reset_signals() dies of them as usual.
+Status act_on_fatal_signals(FinalAction action);
+
+// For a child: every signal as the kernel delivers it to an ordinary process, none blocked.
+void reset_signals();
+
+}  // namespace dw

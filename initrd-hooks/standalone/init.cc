@@ -1,0 +1,131 @@
+#include "initrd-hooks/standalone/init.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "initrd-hooks/standalone/final_action.h"
+#include "initrd-hooks/standalone/supervise.h"
+#include "initrd-hooks/standalone/worker.h"
+
+namespace dw {
+
+namespace {
+
+constexpr char kConfigPath[] = "/etc/dumpwright.conf";
+constexpr char kPanicSeconds[] = "10\n";
+
+Status mount_one(const char* type, const char* path) {
+  ::mkdir(path, 0755);
+  if (::mount(type, path, type, MS_NOSUID | MS_NOEXEC, nullptr) == 0 || errno == EBUSY) return {};
+  return Error::from_errno("cannot mount").on(path);
+}
+
+Status write_text(const char* path, std::string_view text) {
+  DW_ASSIGN(Fd file, open_file(path, O_WRONLY));
+  return write_all_at(file.get(), std::as_bytes(std::span(text.data(), text.size())), 0);
+}
+
+// Gives this process the console as stdin, stdout and stderr. Ctrl-S on it must not stop anybody.
+void open_console(int more_flags) {
+  int fd = ::open("/dev/console", O_RDWR | O_NOCTTY | more_flags);
+  if (fd < 0) return;
+  termios settings{};
+  if (::tcgetattr(fd, &settings) == 0) {
+    settings.c_iflag &= ~static_cast<tcflag_t>(IXON | IXOFF);
+    ::tcsetattr(fd, TCSANOW, &settings);
+  }
+  for (int standard = 0; standard <= STDERR_FILENO; standard++) ::dup2(fd, standard);
+  if (fd > STDERR_FILENO) ::close(fd);
+}
+
+void report(const std::vector<ConfigProblem>& problems, const char* place, const Log& log) {
+  for (const ConfigProblem& problem : problems) {
+    char text[400];
+    problem.error.format(text, sizeof(text));
+    log.say("%s: %s; left out (default: %s)", place, text, problem.fallback);
+  }
+}
+
+Config read_config(const std::vector<BootParameter>& boot, const Log& log) {
+  Config config;
+  auto text = read_text_file(kConfigPath);
+  if (text.ok())
+    report(apply_config(config, *text), kConfigPath, log);
+  else
+    log.warn(text.error());
+  report(apply_command_line(config, boot), "the kernel's command line", log);
+  return config;
+}
+
+// The kernel panics if process 1 is lost in spite of everything: then it shall not hang.
+void prepare_for_panic(FinalAction action) {
+  constexpr char kPath[] = "/proc/sys/kernel/panic";
+  if (action == FinalAction::kHalt) return;
+  auto seconds = read_text_file(kPath, 32);
+  if (!seconds.ok() || *seconds != "0\n") return;
+  [[maybe_unused]] Status kept_as_it_was = write_text(kPath, kPanicSeconds);
+}
+
+int work_in_child(Progress& progress, const void* context) {
+  open_console(0);
+  return static_cast<int>(run_worker(*static_cast<const Work*>(context), progress));
+}
+
+CaptureStatus capture_supervised(const Work& work) {
+  auto progress = Progress::make_shared();
+  if (!progress.ok()) {
+    work.log->warn(progress.error());
+    return CaptureStatus::kNothing;
+  }
+  Supervision supervision{.work = work_in_child, .context = &work};
+  supervision.capture_timeout_ms =
+      static_cast<int64_t>(work.config->capture_timeout_s.value_or(0)) * 1000;
+  return supervise(supervision, **progress, *work.log);
+}
+
+std::vector<BootParameter> read_command_line(const Log& log) {
+  auto text = read_text_file("/proc/cmdline");
+  if (text.ok()) return parse_command_line(*text);
+  log.warn(text.error());
+  return {};
+}
+
+}  // namespace
+
+bool is_init(const char* program_name) {
+  if (::getpid() != 1 || program_name == nullptr) return false;
+  std::string_view name(program_name);
+  return name.substr(name.rfind('/') + 1) == "init";
+}
+
+int run_init(const InitHooks& hooks) {
+  Status handled = act_on_fatal_signals(FinalAction::kReboot);
+  Status mounted[] = {mount_one("devtmpfs", "/dev"), mount_one("proc", "/proc"),
+                      mount_one("sysfs", "/sys")};
+  open_console(O_NONBLOCK);
+  Log log = Log::with_kernel_log();
+  if (!handled.ok()) log.warn(handled.error());
+  for (const Status& status : mounted)
+    if (!status.ok()) log.warn(status.error());
+
+  std::vector<BootParameter> boot = read_command_line(log);
+  Config config = read_config(boot, log);
+  FinalAction final_action = config.final_action.value_or(FinalAction::kReboot);
+  FinalAction failure_action = config.failure_action.value_or(final_action);
+  prepare_for_panic(failure_action);
+  if (Status status = act_on_fatal_signals(failure_action); !status.ok()) log.warn(status.error());
+
+  CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log});
+  log.say("%s", outcome_text(saved));
+  finish(choose_action(saved, final_action, failure_action), real_power_control(), log);
+  // The kernel refused everything. Ending process 1 makes it panic, and prepare_for_panic() has
+  // seen to what comes then.
+  ::_exit(1);
+}
+
+}  // namespace dw

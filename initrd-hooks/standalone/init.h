@@ -1,0 +1,25 @@
+// The executable as /init, process 1 of a capture initrd.
+//
+// Process 1 mounts proc, sysfs and devtmpfs, reads the configuration and supervises; a child does
+// everything that can fail, hang or run out of memory. However that ends, the machine is rebooted,
+// powered off or halted by reboot(2).
+// Thread safety: process 1 has one thread.
+#pragma once
+
+namespace dw {
+
+struct InitHooks {
+  // The capture command as main() would run it: argv[0] is "capture", the targets come last. Called
+  // in a child process, once per target, possibly with /proc/vmcore missing. Returns the exit
+  // status: 0 complete, 1 nothing saved, 2 usage or configuration, 3 saved but incomplete.
+  int (*capture)(int argc, char** argv);
+};
+
+// Whether this process is the init of an initrd: process 1, started as "init" (argv[0]). In a
+// container the executable may be process 1 under its own name.
+[[nodiscard]] bool is_init(const char* program_name);
+
+// Never returns: process 1 must not end.
+[[noreturn]] int run_init(const InitHooks& hooks);
+
+}  // namespace dw

@@ -1,0 +1,132 @@
+#include "initrd-hooks/standalone/worker.h"
+
+#include <algorithm>
+
+#include "initrd-hooks/standalone/modules.h"
+#include "initrd-hooks/standalone/mounted_target.h"
+
+namespace dw {
+
+namespace {
+
+constexpr char kMountFolder[] = "/kdumproot/";
+
+class Arguments {
+ public:
+  void add(const char* option, const std::string& value) {
+    if (value.empty()) return;
+    list_.emplace_back(option);
+    list_.push_back(value);
+  }
+  void add(const char* option, const std::optional<uint64_t>& value) {
+    if (value) add(option, std::to_string(*value));
+  }
+  void add(const std::vector<std::string>& values) {
+    list_.insert(list_.end(), values.begin(), values.end());
+  }
+  std::vector<std::string> take() { return std::move(list_); }
+
+ private:
+  std::vector<std::string> list_{"capture"};
+};
+
+class Worker {
+ public:
+  Worker(const Work& work, Progress& progress) : work_(work), progress_(progress) {}
+
+  void run() {
+    load_modules(*work_.boot, progress_, *work_.log);
+    const std::vector<std::string>& targets = work_.config->targets;
+    if (targets.empty()) {
+      work_.log->say("no target is configured: nothing can be saved");
+      return progress_.record(CaptureStatus::kUsage);
+    }
+    // The last target killed the child before this one: with others gone, all are worth a try.
+    if (progress_.next_target >= targets.size()) progress_.next_target = 0;
+    while (progress_.next_target < targets.size() && progress_.best() != CaptureStatus::kComplete)
+      use_target(progress_.next_target);
+  }
+
+ private:
+  void use_target(uint32_t number) {
+    const std::string& target = work_.config->targets[number];
+    work_.log->say("target %u: %s", number + 1, target.c_str());
+    // Counted now, so that a target whose device or mount ends this child is passed over by the
+    // next.
+    progress_.next_target = number + 1;
+    if (!is_device_target(target)) return run_capture(number, target);
+    Status status = use_device(number, target);
+    if (status.ok()) return;
+    work_.log->warn(status.error());
+    progress_.record(CaptureStatus::kNothing);
+  }
+
+  Status use_device(uint32_t number, const std::string& target) {
+    DW_ASSIGN(DeviceTarget device_target, parse_device_target(target));
+    progress_.enter(Step::kDevice);
+    DW_ASSIGN(FoundDevice device,
+              wait_for_device(device_target, DevicePlaces(), kDeviceWaitLimitMs, *work_.log));
+    progress_.enter(Step::kMount);
+    DW_ASSIGN(MountedTarget mounted,
+              MountedTarget::mount(device, kMountFolder + std::to_string(number)));
+    auto folder = mounted.resolve(device_target.directory);
+    if (folder.ok()) run_capture(number, *folder);
+    release(mounted);
+    if (!folder.ok()) return folder.error();
+    return {};
+  }
+
+  void run_capture(uint32_t number, const std::string& target) {
+    // A capture that is killed is resumed on the same target.
+    progress_.next_target = number;
+    progress_.enter(Step::kCapture);
+    std::vector<std::string> words =
+        capture_arguments(*work_.config, progress_.restarts > 0, {target});
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    int status = work_.capture(static_cast<int>(words.size()), arguments.data());
+    work_.log->say("the capture ended with status %d", status);
+    progress_.record(static_cast<CaptureStatus>(status));
+    progress_.next_target = number + 1;
+  }
+
+  // The capture has synced what it wrote; a failure here is told but changes nothing.
+  void release(MountedTarget& mounted) {
+    progress_.enter(Step::kSync);
+    if (Status status = mounted.sync(); !status.ok()) work_.log->warn(status.error());
+    progress_.enter(Step::kUnmount);
+    if (Status status = mounted.unmount(); !status.ok()) work_.log->warn(status.error());
+  }
+
+  const Work& work_;
+  Progress& progress_;
+};
+
+}  // namespace
+
+std::vector<std::string> capture_arguments(const Config& config, bool careful,
+                                           const std::vector<std::string>& targets) {
+  Arguments arguments;
+  arguments.add("--source", "/proc/vmcore");
+  arguments.add("--dump-level", config.dump_level);
+  arguments.add("--format", config.format);
+  arguments.add("--compress", config.compress);
+  arguments.add("--threads", careful ? std::optional<uint64_t>(1) : config.threads);
+  arguments.add("--memory-limit", config.memory_limit);
+  arguments.add("--retry-for", config.retry_for_s);
+  arguments.add("--stall-timeout", config.stall_timeout_s);
+  arguments.add("--ssh-key", config.ssh_key);
+  arguments.add("--ssh-known-hosts", config.ssh_known_hosts);
+  arguments.add("--nfs-version", config.nfs_version);
+  arguments.add("--hostname", config.hostname);
+  arguments.add(targets);
+  return arguments.take();
+}
+
+CaptureStatus run_worker(const Work& work, Progress& progress) {
+  Worker(work, progress).run();
+  return progress.best();
+}
+
+}  // namespace dw

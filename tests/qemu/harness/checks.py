@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base import HarnessError, tool_env
+from harness.cells import CrashQuirks
 from harness.compile import host_program
 from harness.iomem import Span
 from harness.machine import RamSegment
@@ -62,8 +63,8 @@ def _read(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def judge_crash(output: str, bt: str, log: str, ps: str) -> list[str]:
-    """What is wrong with crash's messages and the output of its three commands."""
+def judge_crash(output: str, bt: str, log: str, ps: str, known: tuple[str, ...] = ()) -> list[str]:
+    """What is wrong with crash's messages, but for the known lines, and the output of its three commands."""
     wrong: list[str] = []
     for frame in ("sysrq_handle_crash", "panic"):
         if not re.search(rf"^ *#\d+ \[[0-9a-f]+\] {frame} at ", bt, re.MULTILINE):
@@ -77,21 +78,23 @@ def judge_crash(output: str, bt: str, log: str, ps: str) -> list[str]:
     texts = (("its messages", output, COMPLAINT), ("bt", bt, COMPLAINT), ("ps", ps, COMPLAINT),
              ("log", log, LOG_COMPLAINT))
     for name, text, pattern in texts:
-        wrong += [f"crash: {name}: {line.strip()}" for line in text.splitlines() if pattern.search(line)]
+        wrong += [f"crash: {name}: {line.strip()}" for line in text.splitlines()
+                  if pattern.search(line) and line.strip() not in known]
     return wrong
 
 
-def crash_check(crash: str, vmlinux: Path, dump: Path, work: Path) -> Check:
+def crash_check(crash: str, quirks: CrashQuirks, vmlinux: Path, dump: Path, work: Path) -> Check:
     commands = work / "crash.commands"
     commands.write_text(CRASH_COMMANDS.format(work))
     for name in ("bt", "log", "ps"):
         (work / f"{name}.txt").unlink(missing_ok=True)
-    status, output = _run([crash, "-s", "--no_crashrc", "-i", str(commands), str(vmlinux), str(dump)],
-                          CRASH_LIMIT_S)
+    status, output = _run([crash, "-s", "--no_crashrc", *quirks.options, "-i", str(commands),
+                           str(vmlinux), str(dump)], CRASH_LIMIT_S)
     bt, log, ps = (_read(work / f"{name}.txt") for name in ("bt", "log", "ps"))
-    complaints = judge_crash(output, bt, log, ps)
+    complaints = judge_crash(output, bt, log, ps, quirks.known_lines)
     if status is None:
         complaints.insert(0, f"crash did not end in {CRASH_LIMIT_S} s")
     elif status != 0:
         complaints.insert(0, f"crash: exit {status}: {output.strip()[-500:]}")
-    return Check("crash", complaints, bt or output)
+    said = [f"(crash: {line})" for line in quirks.known_lines if line in output]
+    return Check("crash", complaints, "\n".join([*said, bt or output]))

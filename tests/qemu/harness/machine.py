@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import HarnessError, run_tool, tail
+from harness.base import HERE, HarnessError, run_tool, tail
 from harness.cells import Cell
 from harness.initrds import DUMP_UUID, Kernel
 
@@ -26,6 +27,7 @@ MIB = 1024 * 1024
 LOW_LIMIT = 0xB0000000
 LOW_SIZE = 0x80000000
 HIGH_START = 1 << 32
+RAM_PREFIX = "dumpwright-ram-"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Machine:
         self.dump_disk = work / "dump.img"
         self._scratch_disk = work / "scratch.img"
         self._log = work / "qemu.log"
-        self._ram_folder = tempfile.TemporaryDirectory(prefix="dumpwright-", dir=_ram_parent(cell, work))
+        parent = _ram_parent(cell, work)
+        _remove_stale(parent)
+        self._ram_folder = tempfile.TemporaryDirectory(prefix=f"{RAM_PREFIX}{os.getpid()}-", dir=parent)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Machine:
@@ -104,11 +108,14 @@ class Machine:
             if cell.numa_nodes > 1:
                 cpus = range(node, cell.cpus, cell.numa_nodes)
                 memory += ["-numa", f"node,nodeid={node},memdev=ram{node}"]
-                memory += [word for cpu in cpus for word in ("-numa", f"cpu,node-id={node},socket-id={cpu}")]
+                for cpu in cpus:
+                    memory += ["-numa", f"cpu,node-id={node},socket-id={cpu}"]
         machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
                    f"crashkernel={cell.crashkernel}", *cell.cmdline]
-        return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        # setpriv: no QEMU outlives a harness that was killed.
+        return ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", f"{cell.cpus},sockets={cell.cpus}", "-m", f"{cell.memory_mib}M", *memory,
                 "-nic", "none", "-chardev", f"file,id=console,path={self.console}",
@@ -119,6 +126,8 @@ class Machine:
 
     def run(self, kernel: Kernel, initrd: Path) -> Outcome:
         """From power-on to power-off. Raises HarnessError if the guest does anything but the plan."""
+        if shutil.which("qemu-system-x86_64") is None:
+            raise HarnessError(f"qemu-system-x86_64 is missing; run {HERE}/install-packages")
         self.console.write_bytes(b"")
         with open(self._log, "wb") as log:
             start = time.monotonic()
@@ -162,6 +171,14 @@ class Machine:
     def _fail(self, what: str) -> None:
         raise HarnessError(f"{what}\n--- the console's last lines ({self.console}):\n"
                            + tail(self.console, 40))
+
+
+def _remove_stale(parent: str) -> None:
+    """RAM files of harnesses that were killed and could not clean up."""
+    for folder in Path(parent).glob(RAM_PREFIX + "*"):
+        owner = folder.name[len(RAM_PREFIX):].partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ram_parent(cell: Cell, work: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base import HarnessError, work_dir
-from harness.cells import Cell
+from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, crash_check, ramcheck
 from harness.compile import host_program
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
@@ -48,9 +48,10 @@ def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
 def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path) -> list[Check]:
     dumpable = dumpable_ram(machine.console.read_text(errors="replace"))
     crash = "crash" if cell.crash == "installed" else str(fetch_peer("crash"))
+    quirks = CRASH_QUIRKS.get(cell.kernel, CrashQuirks())
     with ThreadPoolExecutor(2) as pool:
         checks = [pool.submit(ramcheck, dump, cell.dump_level, machine.ram(), dumpable),
-                  pool.submit(crash_check, crash, kernel.vmlinux, dump, work)]
+                  pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         return [check.result() for check in checks]
 
 

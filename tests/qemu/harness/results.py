@@ -1,0 +1,101 @@
+"""What the matrix remembers of cells that ran, and the page it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.base import HERE, ROOT, cache_dir, work_dir
+from harness.cells import CELLS, Cell
+from harness.runner import Result
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of one cell, as kept in the state file."""
+
+    kernel: str
+    date: str
+    total_s: float
+    capture_s: float
+    dump_mb: float
+    outcome: str  # "passed", or what was wrong
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+    def __str__(self) -> str:
+        return f"{self.date}: {self.outcome}"
+
+    @staticmethod
+    def of(result: Result) -> Record:
+        wrong = [complaint.splitlines()[0] for complaint in result.complaints]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        return Record(result.kernel, time.strftime("%Y-%m-%d", time.gmtime()), round(result.total_s, 1),
+                      round(result.capture_s, 1), round(result.dump_bytes / 1e6, 1),
+                      "passed" if result.passed else "FAILED: " + wrong[0] + more)
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b"missing"))
+    return digest.hexdigest()
+
+
+def _things_tested(cell: Cell) -> list[Path]:
+    harness = [path for path in (HERE / "harness").glob("*.py") if path.name not in ("cells.py", "results.py")]
+    paths = harness + [path for path in (HERE / "guest").iterdir() if path.is_file()]
+    if cell.saver == "dumpwright":
+        paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd"]
+    # Names the kernel's version; fetching happens when the cell runs.
+    return paths + [cache_dir() / "kernels" / cell.kernel / "version"]
+
+
+def fingerprint(cell: Cell) -> str:
+    return hashlib.sha256((repr(cell) + _digest(_things_tested(cell))).encode()).hexdigest()[:24]
+
+
+class Results:
+    """The state file. Written after every cell, so that nothing is lost when the matrix is stopped."""
+
+    def __init__(self) -> None:
+        self._path = work_dir() / "matrix.json"
+        self._records: dict[str, tuple[str, Record]] = {}
+        if self._path.exists():
+            for name, (key, record) in json.loads(self._path.read_text()).items():
+                self._records[name] = (key, Record(**record))
+
+    def current(self, cell: Cell) -> Record | None:
+        """The cell's result, unless something has changed since."""
+        key, record = self._records.get(cell.name, ("", None))
+        return record if key == fingerprint(cell) else None
+
+    def add(self, cell: Cell, record: Record) -> None:
+        self._records[cell.name] = (fingerprint(cell), record)
+        state = {name: (key, asdict(record)) for name, (key, record) in self._records.items()}
+        scratch = self._path.with_suffix(".new")
+        scratch.write_text(json.dumps(state, indent=1))
+        scratch.rename(self._path)
+        self.write_page()
+
+    def _line(self, cell: Cell) -> str:
+        _, record = self._records.get(cell.name, ("", None))
+        if record is None:
+            return f"| {cell.name} | {cell.kernel} | | | | | | not run |"
+        stale = "" if self.current(cell) else " (of an earlier state of the project)"
+        target = "disk" if cell.saver == "dumpwright" else "disk, raw copy"
+        return (f"| {cell.name} | {record.kernel or cell.kernel} | {target} | {record.date} | {record.total_s} "
+                f"| {record.capture_s} | {record.dump_mb} | {record.outcome.replace('|', '/')}{stale} |")
+
+    def write_page(self) -> None:
+        lines = ["# Results of the matrix", "",
+                 "Written by `tests/qemu/matrix`. Capture: from the panic to power-off, under QEMU's tcg.", "",
+                 "| cell | kernel | target | date | seconds | of these capture | dump MB | outcome |",
+                 "|---|---|---|---|---|---|---|---|"]
+        lines += [self._line(cell) for cell in CELLS if cell.in_matrix]
+        (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")

@@ -1,5 +1,5 @@
 # Messages, folders and the lock file. Sourced by every script of this folder.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 set -euo pipefail
 export LC_ALL=C
@@ -7,6 +7,7 @@ export LC_ALL=C
 toolchain_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lock_file=$toolchain_dir/sources.lock
 cache_root=${DUMPWRIGHT_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME or DUMPWRIGHT_CACHE must be set}/.cache}/dumpwright}
+case $cache_root in /*) ;; *) cache_root=$PWD/$cache_root ;; esac
 source_cache=$cache_root/sources
 
 say() { printf 'toolchain: %s\n' "$*" >&2; }
@@ -15,6 +16,12 @@ die() {
   local line
   for line; do say "$line"; done
   exit 1
+}
+
+# The folder $1 without reference to the current one; nothing for nothing.
+absolute_folder() {
+  [ -n "$1" ] || return 0
+  (cd "$1" 2>/dev/null && pwd) || die "no such folder: $1"
 }
 
 # Waits for the lock file $1; it is held until this process and its children end.
@@ -44,7 +51,7 @@ version_of() {
   printf '%s\n' "$version"
 }
 
-# Loads triples/$1.sh, which sets: gnu_triple, compiler_major, packages.
+# Loads triples/$1.sh, which sets gnu_triple, uses_musl and packages.
 load_triple() {
   triple=$1
   [ -f "$toolchain_dir/triples/$triple.sh" ] ||

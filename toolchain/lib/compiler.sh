@@ -2,18 +2,20 @@
 # Sourced by build.
 # shellcheck shell=bash disable=SC2154
 
-# Sets compiler_major: the host's default g++, if libstdc++'s source for it is
-# pinned, else the newest installed one for which it is.
+# Sets compiler_major: the default g++ for the target, if the lock pins libstdc++'s
+# source for it, else the newest installed one for which it does. The package name
+# libstdcxx becomes the name of that source.
 find_compiler() {
   local major default
-  default=$(g++ -dumpversion 2>/dev/null || true)
+  default=$("$gnu_triple-g++" -dumpversion 2>/dev/null || true)
   for major in ${default%%.*} 14 12; do
-    if command -v "g++-$major" >/dev/null && [ -n "$(lock_lines "gcc-$major-source")" ]; then
+    if command -v "$gnu_triple-g++-$major" >/dev/null && [ -n "$(lock_lines "gcc-$major-source")" ]; then
       compiler_major=$major
+      packages=("${packages[@]/#libstdcxx/gcc-$major-source}")
       return
     fi
   done
-  die "no g++ for which sources.lock pins libstdc++ (g++ 12 on Debian 12, g++ 14 on Debian 13)" \
+  die "no $gnu_triple-g++ for which sources.lock pins libstdc++ (Debian 12 has g++ 12, Debian 13 g++ 14)" \
     "run toolchain/install-packages"
 }
 
@@ -65,6 +67,7 @@ install_wrappers() {
 
 # Needs musl's headers, so it comes after musl and before everything that links.
 install_unwind_support() {
+  # shellcheck disable=SC2086
   "$CC" -O2 $cflags -c "$toolchain_dir/musl/unwind_support.c" -o "$work/unwind_support.o"
   "$AR" rcs "$stage/lib/libunwind_support.a" "$work/unwind_support.o"
 }

@@ -1,5 +1,5 @@
 # Finding, downloading and checking source archives. Sourced by build and fetch.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154
 #
 # Nothing here trusts a mirror: a file counts only if it has the lock's SHA-256,
 # wherever it came from, and it is checked again each time it is taken.
@@ -35,17 +35,22 @@ private_apt() {
     -o APT::Sandbox::User=root "$@"
 }
 
-# The roots of the Debian mirrors this machine uses, one a line. A mirror given
-# in DUMPWRIGHT_MIRROR comes first: it may be one that keeps old versions.
+# The roots of the Debian mirrors to use, one a line: the one in DUMPWRIGHT_MIRROR,
+# or else those of this machine's apt.
 mirror_roots() {
-  local -a roots
-  mapfile -t roots < <(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | sort -u)
-  if [ ${#roots[@]} = 0 ]; then
+  if [ -n "${DUMPWRIGHT_MIRROR:-}" ]; then
+    printf '%s\n' "$DUMPWRIGHT_MIRROR"
+    return
+  fi
+  local roots
+  roots=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian')
+  if [ -z "$roots" ]; then
     # An image without package lists: get the lists of its sources into the cache.
     private_apt apt-get update >&2 || say "apt-get update failed"
-    mapfile -t roots < <(private_apt apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | sort -u)
+    roots=$(private_apt apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian')
   fi
-  printf '%s\n' ${DUMPWRIGHT_MIRROR:+"$DUMPWRIGHT_MIRROR"} "${roots[@]}"
+  # The security archive last: nearly everything is in the main one.
+  sort -u <<<"$roots" | awk '/security/ { last = last $0 "\n"; next } { print } END { printf "%s", last }'
 }
 
 # Downloads address $1 to $2.
@@ -118,7 +123,8 @@ address_in_index() {
   mkdir -p "$dir/sources"
   write_index_sources
   say "looking for $file in the mirrors' indexes"
-  private_apt apt-get "${options[@]}" update >&2 || return 0
+  # Not every mirror has every suite; what there is will do.
+  private_apt apt-get "${options[@]}" update >&2 || true
   local root list folder
   while read -r root list; do
     folder=$("$apt_helper" cat-file "$list" | folder_of_sum "$sum" "$file")

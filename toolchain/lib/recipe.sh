@@ -38,6 +38,7 @@ run_recipe() {
     . "$toolchain_dir/$(recipe_of "$package")"
     # shellcheck disable=SC2086
     unpack_package $archives
+    copy_licence
     build_package
   ) >"$log" 2>&1
   local status=$?
@@ -45,6 +46,12 @@ run_recipe() {
   [ $status = 0 ] || report_failure "$package" "$log"
   rm -rf "$work/source/$package"
   say "$package $(version_of "$package"): $((SECONDS - start)) s"
+}
+
+# The licence texts have to go with the executable.
+copy_licence() {
+  mkdir -p "$stage/licences/$package"
+  find . -maxdepth 1 -type f \( -name 'COPY*' -o -name 'LICEN*' \) -exec cp -t "$stage/licences/$package" {} +
 }
 
 report_failure() {

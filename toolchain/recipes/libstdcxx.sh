@@ -11,6 +11,7 @@ unpack_package() {
     'gcc-*/config*' 'gcc-*/lt*' 'gcc-*/install-sh' 'gcc-*/mkinstalldirs' 'gcc-*/missing' 'gcc-*/depcomp' \
     'gcc-*/move-if-change' 'gcc-*/compile' 'gcc-*/gcc/BASE-VER' 'gcc-*/gcc/DATESTAMP' 'gcc-*/gcc/DEV-PHASE'
   rm -r usr
+  dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/share/doc/gcc-$compiler_major-source/copyright" >COPYING
 }
 
 configure_libstdcxx() {
@@ -27,7 +28,7 @@ build_package() {
   # libgcc's build makes this link. Without it configure finds no threads, and
   # libstdc++ is built without std::mutex and std::thread, and without a word.
   ln -sf gthr-posix.h libgcc/gthr-default.h
-  cd object
+  cd object || return
   configure_libstdcxx
   grep -q 'define _GLIBCXX_HAS_GTHREADS 1' config.h || { echo 'libstdc++ was configured without threads'; return 1; }
   make -j"$jobs"

@@ -9,6 +9,6 @@ cc1_cpu='%(cc1_cpu)'
 
 uses_musl=yes
 
-# Built in this order; PACKAGE-source is the libstdc++ of the compiler found.
-packages=(musl "gcc-$compiler_major-source"
-  libzstd lz4 libdeflate xxhash libgpg-error libgcrypt20 libssh libnfs mimalloc doctest)
+# Built in this order; libstdcxx stands for the source of the compiler that is found.
+packages=(musl libstdcxx libzstd lz4 libdeflate xxhash libgpg-error
+  libgcrypt20 libssh libnfs mimalloc doctest)

@@ -1,0 +1,100 @@
+// The plan: which chunks of memory are written, in which order, and where each page's descriptor
+// stands.
+//
+// A chunk is 256 aligned page frames. The plan keeps two bytes per chunk (2 MiB per TiB of RAM) and
+// sixteen per window; the pages themselves are found again when they are copied.
+// Thread safety: immutable after PlanBuilder::finish().
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "capture/base/bytes.h"
+#include "capture/base/result.h"
+#include "capture/source/physical_map.h"
+
+namespace dw {
+
+inline constexpr uint64_t kChunkPages = 256;
+// One memory section of x86_64 (128 MiB), at least the kernel's largest buddy block (4 MiB). Its
+// bitmap is exactly one 4 KiB block of a kdump file.
+inline constexpr uint64_t kWindowPages = 32768;
+inline constexpr uint64_t kWindowChunks = kWindowPages / kChunkPages;
+
+// Chunks are written in this order; within one priority in order of address.
+enum class ChunkPriority : uint8_t {
+  kEssential,  // without these no debugger starts: kernel image, log, page tables
+  kKernel,     // holds a page that is not zero, cache, user or free
+  kOther,
+};
+inline constexpr unsigned kPriorityCount = 3;
+
+struct PlannedChunk {
+  uint64_t first_pfn;
+  uint64_t rank;  // of the chunk's first kept page among all kept pages, in order of pfn
+  unsigned kept;  // pages, 1..256
+};
+
+class Plan {
+ public:
+  [[nodiscard]] uint64_t kept_pages() const { return kept_pages_; }
+  [[nodiscard]] uint64_t chunk_count() const { return chunk_count_; }
+
+  // Walks the chunks with at least one kept page, in plan order.
+  class Cursor {
+   public:
+    explicit Cursor(const Plan& plan) : plan_(&plan) {}
+    [[nodiscard]] std::optional<PlannedChunk> next();
+
+   private:
+    const Plan* plan_;
+    unsigned priority_ = 0;
+    size_t window_ = 0;
+    unsigned chunk_ = 0;  // within the window
+    uint64_t rank_ = 0;   // of chunk_
+  };
+
+  // Memory that the plan of `memory` takes, in bytes.
+  [[nodiscard]] static size_t memory_bytes(const PhysicalMap& memory);
+
+ private:
+  friend class PlanBuilder;
+
+  struct Window {
+    uint64_t index;      // first pfn / kWindowPages
+    uint64_t rank_base;  // kept pages in all windows before
+  };
+
+  // Per chunk: kept pages in the low 9 bits, priority above.
+  static constexpr unsigned kKeptBits = 9;
+
+  std::vector<Window> windows_;   // those with memory in them, ascending
+  std::vector<uint16_t> chunks_;  // kWindowChunks for each of windows_
+  uint64_t kept_pages_ = 0;
+  uint64_t chunk_count_ = 0;
+};
+
+// Pass 1 fills this in, window by window, in any order and from several threads (each window by
+// one of them).
+class PlanBuilder {
+ public:
+  // Error kNoMemory.
+  static Result<PlanBuilder> create(const PhysicalMap& memory);
+
+  [[nodiscard]] size_t window_count() const { return plan_.windows_.size(); }
+  [[nodiscard]] uint64_t first_pfn(size_t window) const {
+    return plan_.windows_[window].index * kWindowPages;
+  }
+
+  // `kept` is the window's bitmap, one bit per page frame, least significant first.
+  void set_window(size_t window, Bytes kept, std::span<const ChunkPriority> priorities);
+
+  [[nodiscard]] Plan finish() &&;
+
+ private:
+  Plan plan_;
+};
+
+}  // namespace dw

@@ -1,0 +1,213 @@
+#include "capture/target/file_target.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace dw {
+
+namespace {
+
+// Written data is handed to the disk in pieces of this size, and at most two are under way: dirty
+// pages are memory that the capture kernel does not have.
+constexpr uint64_t kWritebackBytes = 8 << 20;
+
+constexpr const char* kFullHint = "free some space there or name another target";
+
+const char* hint_for(int errno_value) {
+  switch (errno_value) {
+    case ENOTDIR:
+      return "the target must be a directory";
+    case EROFS:
+      return "mount it read-write or name another target";
+    case EACCES:
+    case EPERM:
+      return "check the permissions or name another target";
+    case ENOSPC:
+    case EDQUOT:
+      return kFullHint;
+    default:
+      return nullptr;
+  }
+}
+
+Error with_hint(Error error) {
+  if (const char* hint = hint_for(error.errno_value())) error.hint(hint);
+  return error;
+}
+
+// mkdir -p, one component after the other.
+Status make_directories(const std::string& path) {
+  for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
+    std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST)
+      return with_hint(Error::from_errno("cannot make the directory").on(part));
+    if (end == std::string::npos) return {};
+  }
+}
+
+Result<bool> exists_in(int directory, const char* name) {
+  struct stat status;
+  if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return Error::from_errno("cannot look at").on(name);
+}
+
+Status sync_fd(int fd, const char* what) {
+  if (::fsync(fd) != 0) return Error::from_errno(what);
+  return {};
+}
+
+// Writes zeros where the file system cannot preallocate.
+Status write_zeros(int fd, uint64_t offset, uint64_t length) {
+  std::vector<std::byte> zeros(std::min<uint64_t>(length, 1 << 20));
+  for (uint64_t done = 0; done < length;) {
+    size_t n = std::min<uint64_t>(zeros.size(), length - done);
+    DW_TRY(write_all_at(fd, std::span(zeros).first(n), offset + done));
+    done += n;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Fd> FileTarget::open_root(const std::string& directory) {
+  DW_TRY(make_directories(directory));
+  Result<Fd> root = open_file(directory.c_str(), O_RDONLY | O_DIRECTORY);
+  if (!root.ok()) return with_hint(root.error());
+  return root;
+}
+
+Result<Standing> FileTarget::look(int root, const std::string& name) {
+  DW_ASSIGN(bool sealed, exists_in(root, (name + "/" + kSealedName).c_str()));
+  if (sealed) return Standing::kSealed;
+  DW_ASSIGN(bool incomplete, exists_in(root, (name + "/" + kIncompleteName).c_str()));
+  return incomplete ? Standing::kIncomplete : Standing::kNothing;
+}
+
+Result<FileTarget> FileTarget::create(int root, const std::string& name,
+                                      const std::string& display) {
+  FileTarget target;
+  target.name_ = name;
+  target.display_ = display;
+  DW_ASSIGN(target.root_, open_file_at(root, ".", O_RDONLY | O_DIRECTORY));
+  if (::mkdirat(root, name.c_str(), 0700) != 0 && errno != EEXIST)
+    return with_hint(Error::from_errno("cannot make the directory").on(display));
+  DW_TRY(sync_fd(root, "cannot sync the target directory"));
+  DW_ASSIGN(target.directory_, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
+  Result<Fd> file = open_file_at(target.directory_.get(), kStagedName, O_RDWR | O_CREAT, 0600);
+  if (!file.ok()) return with_hint(file.error());
+  target.file_ = std::move(*file);
+  DW_TRY(target.take_staged_file());
+  target.owned_ = true;
+  return target;
+}
+
+Status FileTarget::take_staged_file() {
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    Error error = Error::from_errno("cannot lock").on(path());
+    return error.hint("another capture of this crash is running");
+  }
+  // A staged file from a run that was cut off was never a dump: start it again.
+  if (::ftruncate(file_.get(), 0) != 0) return failed(Error::from_errno("cannot truncate"));
+  return {};
+}
+
+FileTarget::FileTarget(FileTarget&& other) noexcept
+    : root_(std::move(other.root_)),
+      directory_(std::move(other.directory_)),
+      file_(std::move(other.file_)),
+      name_(std::move(other.name_)),
+      display_(std::move(other.display_)),
+      current_name_(other.current_name_),
+      owned_(std::exchange(other.owned_, false)),
+      sync_failed_(other.sync_failed_),
+      writeback_started_(other.writeback_started_) {}
+
+FileTarget::~FileTarget() {
+  if (!owned_ || current_name_ != kStagedName) return;
+  // Nothing depends on these: a staged file that stays is written anew by the next run.
+  (void)::unlinkat(directory_.get(), kStagedName, 0);
+  (void)::unlinkat(root_.get(), name_.c_str(), AT_REMOVEDIR);
+}
+
+Error FileTarget::failed(const Error& error) { return with_hint(Error(error).on(path())); }
+
+Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
+  int result;
+  do {
+    result = ::fallocate(file_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(length));
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return {};
+  if (errno != EOPNOTSUPP && errno != ENOSYS)
+    return failed(Error::from_errno("cannot reserve space"));
+  Status written = write_zeros(file_.get(), offset, length);
+  if (!written.ok()) return failed(written.error());
+  return {};
+}
+
+Status FileTarget::write_at(uint64_t offset, Bytes bytes) {
+  Status written = write_all_at(file_.get(), bytes, offset);
+  if (!written.ok()) return failed(written.error());
+  start_writeback(offset + bytes.size());
+  return {};
+}
+
+void FileTarget::start_writeback(uint64_t end) {
+  std::lock_guard lock(writeback_mutex_);
+  if (end < writeback_started_ + kWritebackBytes) return;
+  uint64_t begin = writeback_started_;
+  // Only pacing: errors of the disk come back from sync().
+  (void)::sync_file_range(file_.get(), static_cast<off_t>(begin), static_cast<off_t>(end - begin),
+                          SYNC_FILE_RANGE_WRITE);
+  if (begin >= kWritebackBytes)
+    (void)::sync_file_range(
+        file_.get(), static_cast<off_t>(begin - kWritebackBytes),
+        static_cast<off_t>(kWritebackBytes),
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  writeback_started_ = end;
+}
+
+Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
+  Status read = read_exact_at(file_.get(), into, offset);
+  if (!read.ok()) return failed(read.error());
+  return {};
+}
+
+Status FileTarget::sync() {
+  // After one failure the kernel may report success and yet have dropped the data.
+  if (!sync_failed_ && ::fdatasync(file_.get()) == 0) return {};
+  sync_failed_ = true;
+  return failed(Error::from_errno("cannot sync", errno != 0 ? errno : EIO));
+}
+
+Status FileTarget::rename_to(const char* name) {
+  if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
+  // RENAME_NOREPLACE: a dump that is there already is never replaced, not even by a race.
+  int directory = directory_.get();
+  // musl has no renameat2() of its own yet.
+  if (::syscall(SYS_renameat2, directory, current_name_, directory, name, RENAME_NOREPLACE) != 0) {
+    if (errno != EINVAL && errno != ENOSYS) return failed(Error::from_errno("cannot rename"));
+    DW_ASSIGN(bool exists, exists_in(directory, name));
+    if (exists) return failed(Error::from_errno("cannot rename", EEXIST));
+    if (::renameat(directory, current_name_, directory, name) != 0)
+      return failed(Error::from_errno("cannot rename"));
+  }
+  current_name_ = name;
+  Status synced = sync_fd(directory_.get(), "cannot sync the directory");
+  if (!synced.ok()) return failed(synced.error());
+  return {};
+}
+
+Status FileTarget::publish() { return rename_to(kIncompleteName); }
+
+Status FileTarget::seal() { return rename_to(kSealedName); }
+
+}  // namespace dw

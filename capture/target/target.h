@@ -1,0 +1,40 @@
+// Where a dump goes: the one interface to files, partitions and servers.
+//
+// A target holds one dump that becomes visible in three steps: staged (nobody may take it for a
+// dump), published (incomplete but openable), sealed (whole). A failed sync() is final: what was
+// written before it may be lost, and every later call fails too.
+// Thread safety: all calls from one thread, except write_at(), which may be called from several at
+// once on disjoint ranges.
+#pragma once
+
+#include <cstdint>
+
+#include "capture/base/bytes.h"
+#include "capture/base/result.h"
+
+namespace dw {
+
+class Target {
+ public:
+  Target() = default;
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+  virtual ~Target() = default;
+
+  // Makes room for `length` bytes at `offset` that read as zeros, so that writing there later
+  // cannot run out of space. Error kNoSpace if they do not fit.
+  virtual Status preallocate(uint64_t offset, uint64_t length) = 0;
+
+  virtual Status write_at(uint64_t offset, Bytes bytes) = 0;
+  virtual Status read_at(uint64_t offset, MutableBytes into) = 0;
+
+  // Returns when everything written so far will survive a power cut.
+  virtual Status sync() = 0;
+
+  // staged -> published. Called once, after sync().
+  virtual Status publish() = 0;
+  // published -> sealed. Called once, after sync().
+  virtual Status seal() = 0;
+};
+
+}  // namespace dw

@@ -1,0 +1,85 @@
+// The ring of slots between the workers, which process chunks, and the committer, which takes them
+// in plan order. The output is the same for any number of threads.
+//
+// run() is called by one thread, which becomes the committer; workers are started and joined inside
+// it. The first failure wins, wakes everyone and is returned. No worker can end without the
+// committer seeing it: a slot that was claimed always becomes ready.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "capture/base/result.h"
+#include "capture/base/thread.h"
+#include "capture/pipeline/chunk_worker.h"
+#include "capture/plan/plan.h"
+
+namespace dw {
+
+struct PipelineOptions {
+  unsigned threads = 1;
+  CompressionOptions compression;
+  bool share_zero_pages = true;
+};
+
+class Pipeline {
+ public:
+  using Consume = std::function<Status(const PlannedChunk&, const ChunkOutput&)>;
+
+  // Allocates slots and workers; with less memory than `options.threads` needs, fewer workers, but
+  // at least one. `vmcore` and `plan` must outlive the pipeline.
+  static Result<Pipeline> create(const Vmcore& vmcore, const Plan& plan,
+                                 const PipelineOptions& options);
+  Pipeline(Pipeline&& other) noexcept;
+  Pipeline& operator=(Pipeline&&) = delete;
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+  ~Pipeline() = default;
+
+  [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
+
+  // Passes each chunk of the plan to `consume`, in order, on the calling thread. Returns the first
+  // error of `consume`, or of starting the first thread. Called once.
+  Status run(const Consume& consume);
+
+  // Memory for `threads` threads, in bytes.
+  [[nodiscard]] static size_t memory_bytes(const PipelineOptions& options, uint64_t page_size);
+
+ private:
+  struct Slot {
+    enum class State : uint8_t { kFree, kClaimed, kReady };
+    State state = State::kFree;
+    PlannedChunk chunk{};
+    ChunkOutput output;
+  };
+  struct WorkerStart {
+    Pipeline* pipeline;
+    ChunkWorker* worker;
+  };
+
+  explicit Pipeline(const Plan& plan) : cursor_(plan) {}
+
+  static void work(void* start);
+  void work_until_done(ChunkWorker& worker);
+  // The next chunk's slot, or null when there is none left or the pipeline stops.
+  Slot* claim(std::unique_lock<std::mutex>& lock);
+  Status start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads);
+  Status commit_all(const Consume& consume);
+  void stop();
+
+  std::vector<ChunkWorker> workers_;
+  std::vector<Slot> slots_;
+
+  std::mutex mutex_;
+  std::condition_variable slot_freed_;
+  std::condition_variable slot_ready_;
+  Plan::Cursor cursor_;     // guarded by mutex_, as all below
+  uint64_t claimed_ = 0;    // chunks handed to workers
+  bool exhausted_ = false;  // the cursor has no more
+  bool stopping_ = false;
+};
+
+}  // namespace dw

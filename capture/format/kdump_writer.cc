@@ -1,0 +1,179 @@
+#include "capture/format/kdump_writer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "capture/base/checked.h"
+#include "capture/base/clock.h"
+
+namespace dw {
+
+namespace {
+
+constexpr uint64_t kCheckpointBytes = 64 << 20;
+constexpr uint64_t kCheckpointMs = 2000;
+// 256 MiB of pages; 1.5 MiB of descriptors.
+constexpr size_t kMaxPending = 65536;
+
+uint32_t compression_flag(Compression compression) {
+  return compression == Compression::kZstd ? kPageZstd : 0;
+}
+
+uint32_t saturate(uint64_t value) {
+  return static_cast<uint32_t>(std::min<uint64_t>(value, std::numeric_limits<uint32_t>::max()));
+}
+
+}  // namespace
+
+Result<KdumpWriter> KdumpWriter::create(Target& target, const KdumpDescription& description,
+                                        uint64_t page_size) {
+  DW_ASSIGN(KdumpLayout layout, make_kdump_layout(page_size, description.notes.size(),
+                                                  description.max_mapnr, description.kept_pages));
+  KdumpWriter writer(target, description, layout);
+  writer.pending_.reserve(kMaxPending);
+  writer.runs_.reserve(kMaxPending);
+  writer.zero_page_offset_ = layout.data_offset;
+  writer.data_end_ = writer.checkpoint_end_ = layout.data_offset + page_size;
+  return writer;
+}
+
+KdumpHeader KdumpWriter::header(uint32_t status) const {
+  KdumpHeader header{};
+  std::memcpy(header.signature, kKdumpSignature, sizeof(kKdumpSignature));
+  header.version = kKdumpVersion;
+  header.utsname = description_.utsname;
+  header.seconds = description_.crash_seconds;
+  header.status = status;
+  header.block_size = static_cast<int32_t>(layout_.block_size);
+  header.sub_header_blocks = static_cast<int32_t>(
+      (layout_.first_bitmap_offset - layout_.sub_header_offset) / layout_.block_size);
+  header.bitmap_blocks = static_cast<uint32_t>(2 * layout_.bitmap_size / layout_.block_size);
+  header.max_mapnr = saturate(description_.max_mapnr);
+  header.total_ram_blocks = saturate(description_.ram_pages);
+  header.written_blocks = saturate(description_.kept_pages);
+  header.cpu_count = static_cast<int32_t>(std::max(1U, description_.cpu_count));
+  return header;
+}
+
+KdumpSubHeader KdumpWriter::sub_header() const {
+  KdumpSubHeader sub{};
+  sub.phys_base = description_.phys_base;
+  sub.dump_level = description_.dump_level;
+  if (description_.vmcoreinfo_size > 0) {
+    sub.vmcoreinfo_offset = layout_.notes_offset + description_.vmcoreinfo_offset;
+    sub.vmcoreinfo_size = description_.vmcoreinfo_size;
+  }
+  if (layout_.notes_size > 0) {
+    sub.notes_offset = layout_.notes_offset;
+    sub.notes_size = layout_.notes_size;
+  }
+  sub.max_mapnr_64 = description_.max_mapnr;
+  return sub;
+}
+
+Status KdumpWriter::begin() {
+  DW_TRY(target_->preallocate(0, data_end_));
+  KdumpHeader first = header(compression_flag(description_.compression) | kStatusIncomplete);
+  DW_TRY(target_->write_at(0, bytes_of(first)));
+  KdumpSubHeader second = sub_header();
+  DW_TRY(target_->write_at(layout_.sub_header_offset, bytes_of(second)));
+  if (!description_.notes.empty())
+    DW_TRY(target_->write_at(layout_.notes_offset, description_.notes));
+  // The shared zero page is there already: preallocate() gives zeros.
+  return {};
+}
+
+Status KdumpWriter::write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Bytes bits) {
+  DW_CHECK(first_pfn % 8 == 0 && first_pfn / 8 < layout_.bitmap_size);
+  uint64_t length = std::min<uint64_t>(bits.size(), layout_.bitmap_size - first_pfn / 8);
+  return target_->write_at(bitmap_offset + first_pfn / 8, bits.first(length));
+}
+
+Status KdumpWriter::write_first_bitmap(uint64_t first_pfn, Bytes bits) {
+  return write_bitmap(layout_.first_bitmap_offset, first_pfn, bits);
+}
+
+Status KdumpWriter::write_second_bitmap(uint64_t first_pfn, Bytes bits) {
+  return write_bitmap(layout_.second_bitmap_offset, first_pfn, bits);
+}
+
+Status KdumpWriter::publish() {
+  DW_TRY(target_->sync());
+  DW_TRY(target_->publish());
+  checkpoint_ms_ = monotonic_ms();
+  return {};
+}
+
+PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record, uint64_t& offset) const {
+  PageDescriptor descriptor{};
+  uint32_t page_size = static_cast<uint32_t>(layout_.block_size);
+  switch (record.state) {
+    case PageState::kMissing:
+      break;
+    case PageState::kZero:
+      descriptor.offset = zero_page_offset_;
+      descriptor.size = page_size;
+      break;
+    case PageState::kStored:
+      DW_CHECK(record.size > 0 && record.size <= page_size);
+      descriptor.offset = offset;
+      descriptor.size = record.size;
+      if (record.size < page_size) descriptor.flags = compression_flag(description_.compression);
+      offset += record.size;
+      break;
+  }
+  return descriptor;
+}
+
+bool KdumpWriter::checkpoint_due(size_t more_records) const {
+  return data_end_ - checkpoint_end_ >= kCheckpointBytes ||
+         pending_.size() + more_records > kMaxPending ||
+         monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
+}
+
+Status KdumpWriter::append(uint64_t rank, std::span<const PageRecord> records, Bytes data) {
+  DW_CHECK(range_fits(rank, records.size(), layout_.descriptor_count));
+  DW_CHECK(records.size() <= kMaxPending);
+  if (checkpoint_due(records.size())) DW_TRY(checkpoint());
+  if (!data.empty()) DW_TRY(target_->write_at(data_end_, data));
+
+  uint64_t offset = data_end_;
+  for (const PageRecord& record : records) pending_.push_back(descriptor_of(record, offset));
+  DW_CHECK(offset == data_end_ + data.size());
+  data_end_ = offset;
+  if (!runs_.empty() && runs_.back().rank + runs_.back().count == rank)
+    runs_.back().count += records.size();
+  else
+    runs_.push_back({.rank = rank, .count = records.size()});
+  return {};
+}
+
+Status KdumpWriter::checkpoint() {
+  if (!pending_.empty()) {
+    DW_TRY(target_->sync());
+    std::span<const PageDescriptor> rest = pending_;
+    for (const Run& run : runs_) {
+      uint64_t at = layout_.descriptors_offset + run.rank * sizeof(PageDescriptor);
+      DW_TRY(target_->write_at(at, std::as_bytes(rest.first(run.count))));
+      rest = rest.subspan(run.count);
+    }
+  }
+  pending_.clear();
+  runs_.clear();
+  checkpoint_end_ = data_end_;
+  checkpoint_ms_ = monotonic_ms();
+  return {};
+}
+
+Status KdumpWriter::finish(bool complete) {
+  DW_TRY(checkpoint());
+  // The descriptors must be there before a header says that all of them are.
+  DW_TRY(target_->sync());
+  if (!complete) return {};
+  KdumpHeader whole = header(compression_flag(description_.compression));
+  DW_TRY(target_->write_at(0, bytes_of(whole)));
+  DW_TRY(target_->sync());
+  return target_->seal();
+}
+
+}  // namespace dw

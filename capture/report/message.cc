@@ -1,0 +1,42 @@
+#include "capture/report/message.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+namespace dw {
+
+namespace {
+
+constexpr size_t kMaxLine = 512;
+
+}  // namespace
+
+void print_message(const char* format, ...) {
+  char line[kMaxLine] = "dumpwright: ";
+  size_t used = std::strlen(line);
+  va_list arguments;
+  va_start(arguments, format);
+  int n = std::vsnprintf(line + used, sizeof(line) - used - 1, format, arguments);
+  va_end(arguments);
+  used = std::min(used + static_cast<size_t>(std::max(n, 0)), sizeof(line) - 2);
+  line[used++] = '\n';
+  // A console that cannot be written to is no reason to stop.
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line, used);
+}
+
+void print_error(const Error& error) {
+  char text[kMaxLine];
+  error.format(text, sizeof(text));
+  print_message("error: %s", text);
+}
+
+void print_warning(const Error& error) {
+  char text[kMaxLine];
+  error.format(text, sizeof(text));
+  print_message("warning: %s", text);
+}
+
+}  // namespace dw

@@ -1,0 +1,152 @@
+#include "capture/cli/capture_options.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "capture/cli/config.h"
+#include "capture/report/message.h"
+
+namespace dw {
+
+namespace {
+
+constexpr const char* kHelpHint = "see dumpwright capture --help";
+
+// A command line before the configuration file is read.
+struct Arguments {
+  std::vector<std::pair<std::string, std::string>> settings;  // configuration keys
+  std::vector<std::string> targets;
+  std::optional<std::string> source;
+  std::optional<std::string> config_path;
+  std::optional<ProgressMode> progress;
+  bool help = false;
+};
+
+Error usage(const char* what, std::string_view subject) {
+  return Error(ErrorKind::kUsage, what).on(subject).hint(kHelpHint);
+}
+
+// Options that are no configuration keys.
+Status set_own_option(Arguments& arguments, const std::string& name, const std::string& value) {
+  if (name == "source") {
+    arguments.source = value;
+  } else if (name == "config") {
+    arguments.config_path = value;
+  } else if (name == "progress") {
+    arguments.progress = parse_progress_mode(value);
+    if (!arguments.progress) return usage("--progress is auto, plain, json or none", value);
+  } else {
+    std::string key = name;
+    std::ranges::replace(key, '-', '_');
+    std::vector<std::string_view> keys = config_keys();
+    if (std::ranges::find(keys, key) == keys.end() || key == "target")
+      return usage("no such option", "--" + name);
+    arguments.settings.emplace_back(key, value);
+  }
+  return {};
+}
+
+Result<Arguments> read_arguments(std::span<const char* const> raw) {
+  Arguments arguments;
+  for (size_t i = 0; i < raw.size(); ++i) {
+    std::string_view argument = raw[i];
+    if (argument == "--help" || argument == "-h") {
+      arguments.help = true;
+      continue;
+    }
+    if (argument == "-" || !argument.starts_with('-')) {
+      arguments.targets.emplace_back(argument);
+      continue;
+    }
+    bool level = argument.starts_with("-d") && !argument.starts_with("--");
+    if (!level && !argument.starts_with("--")) return usage("no such option", argument);
+    std::string name = level ? "dump-level" : std::string(argument.substr(2));
+    std::optional<std::string> value;
+    if (level && argument.size() > 2) value = argument.substr(2);
+    if (size_t equals = name.find('='); equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    }
+    if (!value && i + 1 < raw.size()) value = raw[++i];
+    if (!value) return usage("the option needs a value", argument);
+    DW_TRY(set_own_option(arguments, name, *value));
+  }
+  return arguments;
+}
+
+Status read_config_file(const std::string& path, bool lenient, Config& config) {
+  Result<std::string> text = read_text_file(path.c_str());
+  if (!text.ok()) {
+    if (!lenient) {
+      Error error = text.error();
+      return error.hint("name a readable configuration file");
+    }
+    print_warning(text.error());
+    return {};
+  }
+  for (const ConfigProblem& problem : apply_config(config, *text)) {
+    if (!lenient) return problem.error;
+    print_warning(problem.error);
+    print_message("warning: going on with the default: %s", problem.fallback);
+  }
+  return {};
+}
+
+// What the configuration allows but this program cannot do yet. Lenient: say so, use the default.
+Status settle(Status status, bool lenient) {
+  if (status.ok() || !lenient) return status;
+  print_warning(status.error());
+  return {};
+}
+
+Status use_compression(const Config& config, CaptureOptions& options) {
+  if (config.compress.empty()) return {};
+  DW_ASSIGN(options.compression, parse_compression(config.compress));
+  return {};
+}
+
+Status use_format(const Config& config) {
+  if (config.format.empty() || config.format == "kdump") return {};
+  return usage("this format is not supported yet; only kdump is", config.format);
+}
+
+Error unsupported_level() {
+  return Error(ErrorKind::kUsage, "this dump level is not supported yet; only 0 and 1 are")
+      .hint("use --dump-level 1");
+}
+
+}  // namespace
+
+Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
+  DW_ASSIGN(Arguments arguments, read_arguments(raw));
+  CaptureOptions options;
+  options.help = arguments.help;
+  if (options.help) return options;
+  if (arguments.source) options.source = *arguments.source;
+  if (arguments.progress) options.progress = *arguments.progress;
+
+  bool lenient = options.source == "/proc/vmcore";
+  Config config;
+  if (arguments.config_path) DW_TRY(read_config_file(*arguments.config_path, lenient, config));
+  for (const auto& [key, value] : arguments.settings) {
+    Status set = set_config(config, key, value);
+    if (!set.ok()) {
+      Error error = set.error();
+      return error.hint(kHelpHint);
+    }
+  }
+  DW_TRY(settle(use_compression(config, options), lenient));
+  DW_TRY(settle(use_format(config), lenient));
+  if (config.dump_level) options.dump_level = static_cast<int>(*config.dump_level);
+  if (options.dump_level > 1) DW_TRY(settle(unsupported_level(), lenient));
+  if (config.threads)
+    options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
+  if (config.memory_limit) options.memory_limit = *config.memory_limit;
+  options.targets = arguments.targets.empty() ? config.targets : arguments.targets;
+  if (options.targets.empty())
+    return Error(ErrorKind::kUsage, "no target").hint("name a directory for the dump");
+  return options;
+}
+
+}  // namespace dw

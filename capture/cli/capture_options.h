@@ -1,0 +1,32 @@
+// The options of `dumpwright capture`: command line over configuration file over defaults.
+// Thread safety: plain values.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "capture/base/result.h"
+#include "capture/codec/page_compressor.h"
+#include "capture/report/progress.h"
+
+namespace dw {
+
+struct CaptureOptions {
+  std::string source = "/proc/vmcore";
+  std::vector<std::string> targets;  // in the order in which they are tried
+  int dump_level = 31;
+  CompressionOptions compression;
+  unsigned threads = 0;       // 0: one for each CPU
+  uint64_t memory_limit = 0;  // bytes; 0: half of what is available
+  ProgressMode progress = ProgressMode::kPlain;
+  bool help = false;
+};
+
+// `arguments` are those behind the command's name. Errors are kUsage. Problems of the configuration
+// file are errors too, except for /proc/vmcore: then they are printed as warnings and the defaults
+// hold, because a crash is the wrong moment to be strict.
+Result<CaptureOptions> parse_capture_options(std::span<const char* const> arguments);
+
+}  // namespace dw

@@ -1,0 +1,66 @@
+#include "capture/cli/crash_facts.h"
+
+#include <time.h>
+
+#include <limits>
+
+#include "capture/base/check.h"
+
+namespace dw {
+
+namespace {
+
+constexpr size_t kMaxHost = 64;
+constexpr int64_t kEndOfYear9999 = 253402300799;
+
+std::string format_time(int64_t seconds, const char* format) {
+  // No crash happened before 1970 or after 9999: the vmcore is damaged there.
+  bool plausible = seconds >= 0 && seconds <= kEndOfYear9999;
+  time_t time = plausible ? static_cast<time_t>(seconds) : 0;
+  tm parts{};
+  DW_CHECK(::gmtime_r(&time, &parts) != nullptr);
+  char text[64];
+  size_t n = ::strftime(text, sizeof(text), format, &parts);
+  return {text, n};
+}
+
+bool is_plain(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '-';
+}
+
+std::string host_part(std::string_view nodename) {
+  std::string host(nodename.substr(0, kMaxHost));
+  bool any = false;
+  for (char& c : host) {
+    if (!is_plain(c)) c = '_';
+    any = any || (c != '_' && c != '.' && c != '-');
+  }
+  return any ? host : "unknown";
+}
+
+}  // namespace
+
+CrashFacts read_crash_facts(const Vmcore& vmcore) {
+  CrashFacts facts;
+  const auto& notes = vmcore.headers().notes;
+  facts.notes = summarize_notes(notes);
+  const char* text = reinterpret_cast<const char*>(notes.data()) + facts.notes.vmcoreinfo_offset;
+  if (facts.notes.vmcoreinfo_size > 0)
+    facts.vmcoreinfo = Vmcoreinfo({text, facts.notes.vmcoreinfo_size});
+  facts.utsname = read_utsname(vmcore, facts.vmcoreinfo);
+  facts.phys_base = phys_base(vmcore.headers(), facts.vmcoreinfo);
+  uint64_t time = facts.vmcoreinfo.crash_time().value_or(0);
+  if (time <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    facts.crash_seconds = static_cast<int64_t>(time);
+  return facts;
+}
+
+std::string dump_name(const CrashFacts& facts) {
+  return host_part(facts.utsname.nodename) + "-" +
+         format_time(facts.crash_seconds, "%Y%m%dT%H%M%SZ");
+}
+
+std::string iso_time(int64_t seconds) { return format_time(seconds, "%Y-%m-%dT%H:%M:%SZ"); }
+
+}  // namespace dw

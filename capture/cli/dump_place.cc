@@ -1,0 +1,50 @@
+#include "capture/cli/dump_place.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "capture/format/kdump_reader.h"
+#include "capture/report/message.h"
+
+namespace dw {
+
+namespace {
+
+// A host that crashes a hundred times in one second has other problems.
+constexpr int kMaxSameName = 100;
+
+// A file that cannot be read as a kdump file is not this crash: it is left alone.
+bool holds_crash(int root, const std::string& path, Bytes notes) {
+  Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY);
+  if (!fd.ok()) return false;
+  Result<KdumpReader> reader = KdumpReader::open(std::move(*fd));
+  return reader.ok() && std::ranges::equal(reader->notes(), notes);
+}
+
+}  // namespace
+
+Result<DumpPlace> find_dump_place(const std::string& directory, const std::string& name,
+                                  Bytes notes) {
+  DumpPlace place;
+  DW_ASSIGN(place.root, FileTarget::open_root(directory));
+  for (int i = 1; i <= kMaxSameName; ++i) {
+    place.name = i == 1 ? name : name + "-" + std::to_string(i);
+    DW_ASSIGN(Standing standing, FileTarget::look(place.root.get(), place.name));
+    if (standing == Standing::kNothing) return place;
+    bool sealed = standing == Standing::kSealed;
+    std::string path = place.name + "/" + (sealed ? kSealedName : kIncompleteName);
+    if (!holds_crash(place.root.get(), path, notes)) continue;
+    if (sealed) {
+      place.saved_already = true;
+      return place;
+    }
+    print_message("%s/%s is an incomplete dump of this crash; it stays, a new one is written",
+                  directory.c_str(), path.c_str());
+  }
+  return Error(ErrorKind::kIo, "too many dumps of this host and second")
+      .on(directory + "/" + name)
+      .hint("move some of them away");
+}
+
+}  // namespace dw

@@ -1,0 +1,217 @@
+#include "capture/cli/info_command.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+
+#include "capture/cli/crash_facts.h"
+#include "capture/cli/exit_status.h"
+#include "capture/format/kdump_reader.h"
+#include "capture/report/json.h"
+#include "capture/report/message.h"
+#include "capture/source/vmcore.h"
+#include "capture/target/file_target.h"
+
+namespace dw {
+
+namespace {
+
+constexpr const char* kHelp =
+    "usage: dumpwright info [--json] FILE\n"
+    "Tells what FILE is: a vmcore, a kdump file, or the directory of a dump.\n"
+    "Exit status: 0 told, 1 the file cannot be read, 2 usage.\n";
+
+// Strings of a header are 65 bytes, terminated or not.
+template <size_t N>
+std::string_view text_of(const char (&field)[N]) {
+  return {field, ::strnlen(field, N)};
+}
+
+void print_field(const char* name, const std::string& value) {
+  std::printf("  %-11s %s\n", name, value.c_str());
+}
+
+std::string pages_text(uint64_t pages, uint64_t page_size) {
+  char text[80];
+  std::snprintf(text, sizeof(text), "%" PRIu64 " (%.1f MiB)", pages,
+                static_cast<double>(pages * page_size) / (1 << 20));
+  return text;
+}
+
+std::string time_text(int64_t seconds) { return seconds == 0 ? "unknown" : iso_time(seconds); }
+
+std::string compression_of(const KdumpHeader& header) {
+  if ((header.status & kPageZstd) != 0) return "zstd";
+  if ((header.status & kPageSnappy) != 0) return "snappy";
+  if ((header.status & kPageLzo) != 0) return "lzo";
+  if ((header.status & kPageZlib) != 0) return "zlib";
+  return "none";
+}
+
+// The directory of a dump stands for the dump in it.
+Result<std::string> resolve(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return Error::from_errno("cannot open").on(path);
+  if (!S_ISDIR(status.st_mode)) return path;
+  for (const char* name : {kSealedName, kIncompleteName}) {
+    std::string inside = path + "/" + name;
+    if (::stat(inside.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return inside;
+  }
+  return Error(ErrorKind::kBadInput, "no dump in this directory")
+      .on(path)
+      .hint("name the directory that holds the file vmcore");
+}
+
+void print_kdump_text(const std::string& path, const KdumpReader& reader,
+                      const KdumpSummary& summary) {
+  const KdumpHeader& header = reader.header();
+  uint64_t page_size = reader.layout().block_size;
+  std::printf("%s: kdump file, version %d, %s\n", path.c_str(), header.version,
+              reader.incomplete() ? "INCOMPLETE" : "complete");
+  print_field("kernel", std::string(text_of(header.utsname.sysname)) + " " +
+                            std::string(text_of(header.utsname.release)) + " " +
+                            std::string(text_of(header.utsname.machine)));
+  print_field("host", std::string(text_of(header.utsname.nodename)));
+  print_field("crashed", time_text(header.seconds));
+  print_field("dump level", std::to_string(reader.sub_header().dump_level) + ", compression " +
+                                compression_of(header));
+  print_field("RAM", pages_text(summary.ram, page_size));
+  print_field("kept", pages_text(summary.kept, page_size));
+  print_field("stored", std::to_string(summary.stored) + " pages in " +
+                            std::to_string(summary.stored_bytes) + " bytes");
+  print_field("zero", pages_text(summary.shared, page_size));
+  print_field("missing", pages_text(summary.missing, page_size));
+  if (summary.damaged > 0) print_field("DAMAGED", pages_text(summary.damaged, page_size));
+  print_field("CPUs", std::to_string(header.cpu_count));
+  print_field("VMCOREINFO", std::to_string(reader.vmcoreinfo().size()) + " bytes");
+}
+
+JsonObject kdump_json(const std::string& path, const KdumpReader& reader,
+                      const KdumpSummary& summary) {
+  const KdumpHeader& header = reader.header();
+  JsonObject pages;
+  pages.add("ram", summary.ram)
+      .add("kept", summary.kept)
+      .add("excluded", summary.ram - std::min(summary.ram, summary.kept))
+      .add("stored", summary.stored)
+      .add("zero", summary.shared)
+      .add("missing", summary.missing)
+      .add("damaged", summary.damaged);
+  JsonObject object;
+  object.add("path", path)
+      .add("kind", "kdump")
+      .add("complete", !reader.incomplete())
+      .add("release", text_of(header.utsname.release))
+      .add("machine", text_of(header.utsname.machine))
+      .add("nodename", text_of(header.utsname.nodename))
+      .add("crash_time", time_text(header.seconds))
+      .add("dump_level", reader.sub_header().dump_level)
+      .add("compression", compression_of(header))
+      .add("page_size", reader.layout().block_size)
+      .add("pages", pages)
+      .add("stored_bytes", summary.stored_bytes)
+      .add("cpus", header.cpu_count)
+      .add("vmcoreinfo_bytes", uint64_t{reader.vmcoreinfo().size()});
+  return object;
+}
+
+Status show_kdump(const std::string& path, Fd fd, bool json) {
+  DW_ASSIGN(KdumpReader reader, KdumpReader::open(std::move(fd)));
+  DW_ASSIGN(KdumpSummary summary, reader.summarize());
+  if (json)
+    std::printf("%s\n", kdump_json(path, reader, summary).text().c_str());
+  else
+    print_kdump_text(path, reader, summary);
+  return {};
+}
+
+void print_vmcore_text(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts) {
+  std::printf("%s: ELF vmcore\n", path.c_str());
+  print_field("kernel",
+              std::string("Linux ") + facts.utsname.release + " " + facts.utsname.machine);
+  print_field("host", facts.utsname.nodename);
+  print_field("crashed", time_text(facts.crash_seconds));
+  print_field("segments", std::to_string(vmcore.headers().segments.size()));
+  print_field("RAM", pages_text(vmcore.memory().page_count(), vmcore.page_size()));
+  print_field("CPUs", std::to_string(facts.notes.cpu_count));
+  print_field("VMCOREINFO", std::to_string(facts.vmcoreinfo.text().size()) + " bytes");
+  if (facts.notes.damaged) print_field("DAMAGED", "the ELF notes");
+}
+
+JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts) {
+  JsonObject pages;
+  pages.add("ram", vmcore.memory().page_count());
+  JsonObject object;
+  object.add("path", path)
+      .add("kind", "vmcore")
+      .add("release", facts.utsname.release)
+      .add("machine", facts.utsname.machine)
+      .add("nodename", facts.utsname.nodename)
+      .add("crash_time", time_text(facts.crash_seconds))
+      .add("segments", uint64_t{vmcore.headers().segments.size()})
+      .add("page_size", vmcore.page_size())
+      .add("pages", pages)
+      .add("cpus", uint64_t{facts.notes.cpu_count})
+      .add("vmcoreinfo_bytes", uint64_t{facts.vmcoreinfo.text().size()})
+      .add("notes_damaged", facts.notes.damaged);
+  return object;
+}
+
+Status show_vmcore(const std::string& path, bool json) {
+  DW_ASSIGN(Vmcore vmcore, Vmcore::open(path.c_str()));
+  CrashFacts facts = read_crash_facts(vmcore);
+  if (json)
+    std::printf("%s\n", vmcore_json(path, vmcore, facts).text().c_str());
+  else
+    print_vmcore_text(path, vmcore, facts);
+  return {};
+}
+
+Status show(const std::string& argument, bool json) {
+  DW_ASSIGN(std::string path, resolve(argument));
+  DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY));
+  Result<bool> kdump = KdumpReader::recognizes(fd.get());
+  if (!kdump.ok()) {
+    Error error = kdump.error();
+    return error.on(path);
+  }
+  if (!*kdump) return show_vmcore(path, json);
+  Status shown = show_kdump(path, std::move(fd), json);
+  if (shown.ok()) return shown;
+  Error error = shown.error();
+  return error.on(path);
+}
+
+}  // namespace
+
+int info_command(std::span<const char* const> arguments) {
+  bool json = false;
+  std::string file;
+  bool extra = false;
+  for (std::string_view argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      std::fputs(kHelp, stdout);
+      return kExitComplete;
+    }
+    if (argument == "--json") {
+      json = true;
+    } else if (argument.starts_with("-") || !file.empty()) {
+      extra = true;
+    } else {
+      file = argument;
+    }
+  }
+  if (extra || file.empty()) {
+    std::fputs(kHelp, stderr);
+    return kExitUsage;
+  }
+  Status shown = show(file, json);
+  if (shown.ok()) return kExitComplete;
+  print_error(shown.error());
+  return exit_status_of(shown.error());
+}
+
+}  // namespace dw

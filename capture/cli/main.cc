@@ -1,0 +1,58 @@
+// The program: as /init it supervises a capture, otherwise it runs the command it is given.
+
+#include <cstdio>
+#include <span>
+#include <string_view>
+
+#include "capture/cli/capture_command.h"
+#include "capture/cli/exit_status.h"
+#include "capture/cli/info_command.h"
+#include "initrd-hooks/standalone/init.h"
+
+namespace dw {
+namespace {
+
+constexpr const char* kHelp =
+    "usage: dumpwright COMMAND [OPTION...]\n"
+    "\n"
+    "  capture TARGET...  save the crashed kernel's memory; --help tells the options\n"
+    "  info FILE          what a vmcore or a dump is, and how complete\n"
+    "  version            print the version\n";
+
+int usage() {
+  std::fputs(kHelp, stderr);
+  return kExitUsage;
+}
+
+int run_command(std::span<const char* const> arguments) {
+  if (arguments.empty()) return usage();
+  std::string_view command = arguments[0];
+  auto rest = arguments.subspan(1);
+  if (command == "capture") return capture_command(rest);
+  if (command == "info") return info_command(rest);
+  if (command == "version" || command == "--version") {
+    std::puts("dumpwright " DUMPWRIGHT_VERSION);
+    return kExitComplete;
+  }
+  if (command == "help" || command == "--help" || command == "-h") {
+    std::fputs(kHelp, stdout);
+    return kExitComplete;
+  }
+  std::fprintf(stderr, "dumpwright: error: no such command: %s\n", arguments[0]);
+  return usage();
+}
+
+std::span<const char* const> without_first(int argc, char** argv) {
+  std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
+  return arguments.subspan(argc > 0 ? 1 : 0);
+}
+
+int capture_for_init(int argc, char** argv) { return capture_command(without_first(argc, argv)); }
+
+}  // namespace
+}  // namespace dw
+
+int main(int argc, char** argv) {
+  if (argc > 0 && dw::is_init(argv[0])) dw::run_init({.capture = dw::capture_for_init});
+  return dw::run_command(dw::without_first(argc, argv));
+}

@@ -40,7 +40,7 @@ void Log::say(const char* format, ...) const {
   va_end(arguments);
   used += std::min(static_cast<size_t>(std::max(n, 0)), sizeof(line) - used - 2);
   line[used++] = '\n';
-  write_once(STDERR_FILENO, line + kLevelLength, used - kLevelLength);
+  write_once(fd_, line + kLevelLength, used - kLevelLength);
   if (kmsg_.valid()) write_once(kmsg_.get(), line, used);
 }
 

@@ -9,7 +9,8 @@ namespace dw {
 
 class Log {
  public:
-  Log() = default;  // stderr only
+  // Lines go to `fd` (not owned; stderr is 2) only.
+  explicit Log(int fd = 2) : fd_(fd) {}
 
   // Opens /dev/kmsg if it is there. A line can still be lost there: the kernel limits their rate.
   static Log with_kernel_log();
@@ -19,6 +20,7 @@ class Log {
   void warn(const Error& error) const;
 
  private:
+  int fd_;
   Fd kmsg_;
 };
 

@@ -15,7 +15,7 @@ namespace dw {
 
 struct Supervision {
   // Runs in the child; what it returns is the child's exit status, as a CaptureStatus.
-  int (*work)(Progress& progress, const void* context);
+  int (*work)(Progress& progress, const void* context) = nullptr;
   const void* context = nullptr;
   int64_t capture_timeout_ms = 0;         // for all children together; 0: none
   int64_t step_limit_ms = 5 * 60 * 1000;  // for every step but the capture, which has its own

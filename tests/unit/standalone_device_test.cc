@@ -1,0 +1,154 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "initrd-hooks/standalone/device.h"
+
+using namespace dw;
+
+namespace {
+
+// A sysfs and a dev folder of its own, with image files as devices.
+class FakeDevices {
+ public:
+  FakeDevices() {
+    char path[] = "/tmp/dumpwright-devices-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    root_ = path;
+    places.sysfs_block = root_ + "/sys";
+    places.dev = root_ + "/dev";
+    std::filesystem::create_directories(places.sysfs_block);
+    std::filesystem::create_directories(places.dev);
+  }
+  ~FakeDevices() { std::filesystem::remove_all(root_); }
+  FakeDevices(const FakeDevices&) = delete;
+  FakeDevices& operator=(const FakeDevices&) = delete;
+
+  void add(const std::string& name, const std::string& content, const char* size = "2048\n") {
+    std::filesystem::create_directories(places.sysfs_block + "/" + name);
+    std::ofstream(places.sysfs_block + "/" + name + "/size") << size;
+    std::ofstream(places.dev + "/" + name) << content;
+  }
+
+  DevicePlaces places;
+
+ private:
+  std::string root_;
+};
+
+std::string ext_image(char uuid_byte, const std::string& label) {
+  std::string image(4096, '\0');
+  image[1024] = 1;
+  image[1080] = '\x53';
+  image[1081] = '\xEF';
+  image.replace(1128, 16, 16, uuid_byte);
+  image.replace(1144, label.size(), label);
+  return image;
+}
+
+DeviceTarget target_of(const char* text) {
+  auto target = parse_device_target(text);
+  REQUIRE(target.ok());
+  return *target;
+}
+
+const Log& quiet() {
+  static const Log log(-1);
+  return log;
+}
+
+constexpr char kByUuid[] = "dev:UUID=41414141-4141-4141-4141-414141414141:/crash";
+
+}  // namespace
+
+TEST_CASE("device target: every form") {
+  CHECK(is_device_target("dev:x"));
+  CHECK_FALSE(is_device_target("/dev/vda"));
+  DeviceTarget path = target_of("dev:/dev/vda1:/var/crash");
+  CHECK(path.by == DeviceTarget::By::kPath);
+  CHECK(path.name == "/dev/vda1");
+  CHECK(path.directory == "/var/crash");
+  DeviceTarget uuid = target_of("dev:UUID=ab-cd:/");
+  CHECK(uuid.by == DeviceTarget::By::kUuid);
+  CHECK(uuid.name == "ab-cd");
+  CHECK(uuid.directory == "/");
+  CHECK(target_of("dev:LABEL=a b:/c").name == "a b");
+  CHECK(target_of("dev:/dev/disk/by-uuid/ab-cd:/c").by == DeviceTarget::By::kUuid);
+  CHECK(target_of("dev:/dev/disk/by-label/x:/c").name == "x");
+  CHECK(target_of("dev:/dev/disk/by-path/pci-0000:00:1f.2-ata-1:/c").directory == "/c");
+}
+
+TEST_CASE("device target: bad forms are refused") {
+  for (const char* text :
+       {"/dev/vda:/x", "dev:", "dev:/dev/vda", "dev:/dev/vda:", "dev:/dev/vda:x", "dev:UUID=:/x",
+        "dev:vda:/x", "dev::/x", "dev:/dev/vda:/..", "dev:/dev/vda:/a/../b", "dev:/dev/../x:/a"}) {
+    CAPTURE(text);
+    auto target = parse_device_target(text);
+    REQUIRE_FALSE(target.ok());
+    CHECK(target.error().kind() == ErrorKind::kUsage);
+  }
+}
+
+TEST_CASE("device: found by UUID in either case, by label, by path") {
+  FakeDevices fake;
+  fake.add("vda", std::string(4096, 'x'));
+  fake.add("vdb", ext_image('B', "other"));
+  fake.add("vdc", ext_image('A', "mine"));
+  for (const char* text : {kByUuid, "dev:LABEL=mine:/crash"}) {
+    auto found = wait_for_device(target_of(text), fake.places, 0, quiet());
+    REQUIRE(found.ok());
+    CHECK(found->path == fake.places.dev + "/vdc");
+  }
+  FakeDevices letters;
+  letters.add("vda", ext_image('\xAB', ""));
+  DeviceTarget upper = target_of("dev:UUID=ABABABAB-ABAB-ABAB-ABAB-ABABABABABAB:/");
+  CHECK(wait_for_device(upper, letters.places, 0, quiet()).ok());
+  DeviceTarget by_path{DeviceTarget::By::kPath, fake.places.dev + "/vdb", "/"};
+  CHECK(wait_for_device(by_path, fake.places, 0, quiet())->file_system.label == "other");
+}
+
+TEST_CASE("device: an empty label matches no device without a label") {
+  FakeDevices fake;
+  fake.add("vda", ext_image('A', ""));
+  CHECK_FALSE(parse_device_target("dev:LABEL=:/x").ok());
+}
+
+TEST_CASE("device: one that is not there ends in a timeout") {
+  FakeDevices fake;
+  fake.add("vdb", ext_image('B', ""));
+  fake.add("vdc", ext_image('A', ""), "0\n");  // no medium
+  fake.add("sr0", ext_image('A', ""));
+  for (const char* text : {kByUuid, "dev:/dev/no-such-device:/x"}) {
+    auto found = wait_for_device(target_of(text), fake.places, 2 * kDevicePollMs, quiet());
+    REQUIRE_FALSE(found.ok());
+    CHECK(found.error().kind() == ErrorKind::kTimeout);
+  }
+}
+
+TEST_CASE("device: one that appears later is found") {
+  FakeDevices fake;
+  fake.add("vda", ext_image('B', ""));
+  std::string late = fake.places.dev + "/vdb";
+  if (pid_t child = ::fork(); child == 0) {
+    ::usleep(300 * 1000);
+    std::ofstream(late) << ext_image('A', "");
+    std::filesystem::create_directories(fake.places.sysfs_block + "/vdb");
+    std::ofstream(fake.places.sysfs_block + "/vdb/size") << "8\n";
+    ::_exit(0);
+  }
+  auto found = wait_for_device(target_of(kByUuid), fake.places, 20 * 1000, quiet());
+  REQUIRE(found.ok());
+  CHECK(found->path == late);
+}
+
+TEST_CASE("device: a path with something else on it is an error at once") {
+  FakeDevices fake;
+  fake.add("vda", std::string(4096, 'x'));
+  DeviceTarget by_path{DeviceTarget::By::kPath, fake.places.dev + "/vda", "/"};
+  auto found = wait_for_device(by_path, fake.places, kDeviceWaitLimitMs, quiet());
+  REQUIRE_FALSE(found.ok());
+  CHECK(found.error().kind() == ErrorKind::kUnsupported);
+}

@@ -1,0 +1,227 @@
+#include <doctest/doctest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include "initrd-hooks/standalone/final_action.h"
+#include "initrd-hooks/standalone/supervise.h"
+
+using namespace dw;
+
+namespace {
+
+struct Run {
+  CaptureStatus status;
+  uint32_t children;
+  uint32_t last_value;
+};
+
+// Every test's child counts itself here; the field means something else in the real child.
+uint32_t count_child(Progress& progress) { return ++progress.next_module; }
+
+Run run(int (*work)(Progress&, const void*), Supervision supervision = {}) {
+  auto progress = Progress::make_shared();
+  REQUIRE(progress.ok());
+  std::fflush(nullptr);  // or the child, which flushes at its end, repeats what is buffered here
+  supervision.work = work;
+  supervision.tick_ms = 20;
+  supervision.kill_grace_ms = 5000;
+  CaptureStatus status = supervise(supervision, **progress, Log(-1));
+  return {status, (*progress)->next_module, (*progress)->next_target};
+}
+
+[[noreturn]] void sleep_for_ever() {
+  for (;;) ::pause();
+}
+
+volatile sig_atomic_t last_reboot_command;
+int reboots;
+int emergency_restarts;
+
+int refuse_reboot(int command) {
+  if (reboots++ == 0) last_reboot_command = command;
+  errno = EPERM;
+  return -1;
+}
+
+}  // namespace
+
+TEST_CASE("supervise: an exit status is a decision") {
+  for (int expected = 0; expected < 4; expected++) {
+    static int status;
+    status = expected;
+    Run result = run([](Progress& progress, const void*) {
+      count_child(progress);
+      return status;
+    });
+    CHECK(result.status == static_cast<CaptureStatus>(expected));
+    CHECK(result.children == 1);
+  }
+}
+
+TEST_CASE("supervise: a child that is killed is started once more") {
+  Run result = run([](Progress& progress, const void*) {
+    if (count_child(progress) == 1) ::kill(::getpid(), SIGKILL);
+    return progress.restarts == 1 ? 0 : 1;
+  });
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 2);
+}
+
+TEST_CASE("supervise: the second death is the last, and takes the failure action") {
+  Run result = run([](Progress& progress, const void*) {
+    count_child(progress);
+    ::raise(SIGSEGV);
+    return 0;
+  });
+  CHECK(result.status == CaptureStatus::kNone);
+  CHECK(result.children == 2);
+  CHECK(choose_action(result.status, FinalAction::kReboot, FinalAction::kHalt) ==
+        FinalAction::kHalt);
+}
+
+TEST_CASE("supervise: an unknown exit status is a death") {
+  Run result =
+      run([](Progress& progress, const void*) { return count_child(progress) == 1 ? 77 : 3; });
+  CHECK(result.status == CaptureStatus::kIncomplete);
+  CHECK(result.children == 2);
+}
+
+TEST_CASE("supervise: a child that dies after the dump was complete is not started again") {
+  Run result = run([](Progress& progress, const void*) {
+    count_child(progress);
+    progress.record(CaptureStatus::kComplete);
+    ::raise(SIGKILL);
+    return 1;
+  });
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 1);
+}
+
+TEST_CASE("supervise: what an earlier target saved is not forgotten") {
+  Run result = run([](Progress& progress, const void*) {
+    if (count_child(progress) == 1) {
+      progress.record(CaptureStatus::kIncomplete);
+      ::raise(SIGKILL);
+    }
+    return 1;
+  });
+  CHECK(result.status == CaptureStatus::kIncomplete);
+}
+
+TEST_CASE("supervise: a capture that exceeds capture_timeout is killed, and not started again") {
+  Run result = run(
+      [](Progress& progress, const void*) -> int {
+        count_child(progress);
+        progress.enter(Step::kCapture);
+        sleep_for_ever();
+      },
+      {.capture_timeout_ms = 200});
+  CHECK(result.status == CaptureStatus::kNone);
+  CHECK(result.children == 1);
+}
+
+TEST_CASE("supervise: a step that hangs is killed, and the next child goes on behind it") {
+  Run result = run(
+      [](Progress& progress, const void*) -> int {
+        count_child(progress);
+        if (progress.next_target++ == 0) {
+          progress.enter(Step::kMount);
+          sleep_for_ever();
+        }
+        return 0;
+      },
+      {.step_limit_ms = 200});
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 2);
+  CHECK(result.last_value == 2);
+}
+
+TEST_CASE("supervise: the capture itself may take longer than a step, and so may many steps") {
+  Run result = run(
+      [](Progress& progress, const void*) {
+        count_child(progress);
+        for (int i = 0; i < 6; i++) {
+          progress.enter(Step::kModules);
+          ::usleep(100 * 1000);
+        }
+        progress.enter(Step::kCapture);
+        ::usleep(700 * 1000);
+        return 0;
+      },
+      {.step_limit_ms = 400});
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 1);
+}
+
+TEST_CASE("supervise: an orphan is reaped") {
+  REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+  Run result = run([](Progress& progress, const void*) {
+    pid_t orphan_parent = ::fork();
+    if (orphan_parent == 0) {
+      pid_t orphan = ::fork();
+      if (orphan == 0) {
+        ::usleep(100 * 1000);
+        ::_exit(0);
+      }
+      progress.next_target = static_cast<uint32_t>(orphan);
+      ::_exit(0);
+    }
+    ::waitpid(orphan_parent, nullptr, 0);
+    ::usleep(500 * 1000);
+    return 0;
+  });
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  CHECK(result.status == CaptureStatus::kComplete);
+  REQUIRE(result.last_value > 1);
+  // Not even a zombie is left.
+  CHECK(::kill(static_cast<pid_t>(result.last_value), 0) == -1);
+  CHECK(errno == ESRCH);
+}
+
+TEST_CASE("supervise: leaves the signal mask as it was") {
+  sigset_t before;
+  sigset_t after;
+  ::sigprocmask(SIG_SETMASK, nullptr, &before);
+  run([](Progress&, const void*) { return 0; });
+  ::sigprocmask(SIG_SETMASK, nullptr, &after);
+  CHECK(sigismember(&before, SIGCHLD) == sigismember(&after, SIGCHLD));
+}
+
+TEST_CASE("final action: success for whatever was saved, failure for the rest") {
+  auto choose = [](CaptureStatus status) {
+    return choose_action(status, FinalAction::kPoweroff, FinalAction::kHalt);
+  };
+  CHECK(choose(CaptureStatus::kComplete) == FinalAction::kPoweroff);
+  CHECK(choose(CaptureStatus::kIncomplete) == FinalAction::kPoweroff);
+  CHECK(choose(CaptureStatus::kNothing) == FinalAction::kHalt);
+  CHECK(choose(CaptureStatus::kUsage) == FinalAction::kHalt);
+  CHECK(choose(CaptureStatus::kNone) == FinalAction::kHalt);
+  CHECK(choose(static_cast<CaptureStatus>(999)) == FinalAction::kHalt);
+}
+
+TEST_CASE("final action: a kernel that refuses is asked for a reboot, then restarted") {
+  PowerControl power{refuse_reboot, [] { emergency_restarts++; }, [] {}};
+  for (FinalAction action : {FinalAction::kReboot, FinalAction::kPoweroff, FinalAction::kHalt}) {
+    reboots = emergency_restarts = 0;
+    finish(action, power, Log(-1));
+    CHECK(last_reboot_command == reboot_command(action));
+    CHECK(reboots == (action == FinalAction::kReboot ? 1 : 2));
+    CHECK(emergency_restarts == 1);
+  }
+}
+
+TEST_CASE("progress: the better status stays") {
+  CHECK(better_of(CaptureStatus::kNone, CaptureStatus::kUsage) == CaptureStatus::kUsage);
+  CHECK(better_of(CaptureStatus::kUsage, CaptureStatus::kNothing) == CaptureStatus::kNothing);
+  CHECK(better_of(CaptureStatus::kIncomplete, CaptureStatus::kNothing) ==
+        CaptureStatus::kIncomplete);
+  CHECK(better_of(CaptureStatus::kIncomplete, CaptureStatus::kComplete) ==
+        CaptureStatus::kComplete);
+  CHECK(better_of(CaptureStatus::kNothing, static_cast<CaptureStatus>(12345)) ==
+        CaptureStatus::kNothing);
+}

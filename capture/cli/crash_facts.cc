@@ -30,13 +30,15 @@ bool is_plain(char c) {
 }
 
 std::string host_part(std::string_view nodename) {
-  std::string host(nodename.substr(0, kMaxHost));
-  bool any = false;
-  for (char& c : host) {
-    if (!is_plain(c)) c = '_';
-    any = any || (c != '_' && c != '.' && c != '-');
-  }
-  return any ? host : "unknown";
+  std::string host(nodename);
+  for (char& c : host)
+    if (!is_plain(c)) c = '-';
+  // A name that begins with '-' is taken for an option, one that begins with '.' is hidden.
+  constexpr const char* kEdges = "-.";
+  size_t begin = host.find_first_not_of(kEdges);
+  if (begin == std::string::npos) return "unknown";
+  host = host.substr(begin, kMaxHost);
+  return host.substr(0, host.find_last_not_of(kEdges) + 1);
 }
 
 }  // namespace

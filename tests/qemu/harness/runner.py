@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +15,13 @@ from harness.base import HarnessError, work_dir
 from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, crash_check, ramcheck
 from harness.compile import host_program
+from harness.facts import check_facts
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.iomem import dumpable_ram
 from harness.machine import Machine
 from harness.saved import get_dump
+
+LOCK_LIMIT_S = 900
 
 
 @dataclass
@@ -46,13 +52,14 @@ def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
 
 
 def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path) -> list[Check]:
-    dumpable = dumpable_ram(machine.console.read_text(errors="replace"))
+    console = machine.console.read_text(errors="replace")
+    dumpable = dumpable_ram(console)
     crash = "crash" if cell.crash == "installed" else str(fetch_peer("crash"))
     quirks = CRASH_QUIRKS.get(cell.kernel, CrashQuirks())
     with ThreadPoolExecutor(2) as pool:
         checks = [pool.submit(ramcheck, dump, cell.dump_level, machine.ram(), dumpable),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
-        return [check.result() for check in checks]
+        return [check_facts(cell, console), *(check.result() for check in checks)]
 
 
 def _keep_ram(machine: Machine, work: Path) -> None:
@@ -84,20 +91,39 @@ def _run_guest(cell: Cell, work: Path, keep: bool, result: Result) -> None:
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 
 
+@contextlib.contextmanager
+def _only_user_of(work: Path) -> Iterator[None]:
+    """Two runs of one cell at a time would write the same console and disks: the second waits."""
+    with open(work / "lock", "w", encoding="ascii") as lock:
+        deadline = time.monotonic() + LOCK_LIMIT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise HarnessError(f"another run has been using {work} for {LOCK_LIMIT_S} s") from None
+                time.sleep(0.5)
+        yield
+
+
 def run_cell(cell: Cell, *, keep: bool) -> Result:
-    """Never raises for a failed cell: the result says why. One run of a cell at a time."""
+    """Never raises for a failed cell: the result says why."""
     work = work_dir() / cell.name
     work.mkdir(parents=True, exist_ok=True)
-    _remove_bulk(work)
     result = Result(cell)
-    start = time.monotonic()
     try:
-        _run_guest(cell, work, keep, result)
+        with _only_user_of(work):
+            start = time.monotonic()
+            _remove_bulk(work)
+            try:
+                _run_guest(cell, work, keep, result)
+            finally:
+                result.total_s = time.monotonic() - start
+            if not result.complaints and not keep:
+                _remove_bulk(work)
     except HarnessError as error:
         result.complaints.append(str(error))
-    result.total_s = time.monotonic() - start
-    if result.passed and not keep:
-        _remove_bulk(work)
     return result
 
 

@@ -10,7 +10,9 @@ from harness.base import HarnessError, run_tool
 from harness.cells import Cell
 from harness.initrds import fetch_peer
 
-DUMP_FOLDER = re.compile(r"[A-Za-z0-9.-]{1,64}-\d{8}T\d{6}Z(-\d+)?")
+# The guest's name, see guest/init-first, and the time of the crash.
+# The guest's name, set by guest/init-first, and the time of the crash.
+DUMP_FOLDER = re.compile(r"guest\.example-\d{8}T\d{6}Z")
 
 
 def extract(dump_disk: Path, work: Path) -> Path:

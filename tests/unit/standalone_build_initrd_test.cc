@@ -1,0 +1,253 @@
+// The build script, run on a small kernel root of its own: modules that hold no code, but say what
+// they depend on.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/base/bytes.h"
+#include "capture/cli/config.h"
+
+using namespace dw;
+
+namespace {
+
+const std::filesystem::path kScript =
+    std::filesystem::path(__FILE__).parent_path() / "../../initrd-hooks/standalone/build-initrd";
+
+std::string file_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void append(std::string& to, const void* from, size_t size) {
+  to.append(static_cast<const char*>(from), size);
+}
+
+// A section header of a 64-bit ELF file.
+struct Section {
+  uint32_t name = 0, type = 0;
+  uint64_t flags = 0, address = 0, offset = 0, size = 0;
+  uint32_t link = 0, info = 0;
+  uint64_t alignment = 1, entry_size = 0;
+};
+
+// A relocatable ELF file with nothing but a .modinfo section.
+std::string module_file(const std::string& modinfo) {
+  const std::string names("\0.modinfo\0.shstrtab\0", 20);
+  std::string header(64, '\0');
+  MutableBytes bytes = std::as_writable_bytes(std::span(header));
+  std::memcpy(header.data(),
+              "\x7f"
+              "ELF\2\1\1",
+              7);
+  store<uint16_t>(bytes, 16, 1);   // ET_REL
+  store<uint16_t>(bytes, 18, 62);  // EM_X86_64
+  store<uint32_t>(bytes, 20, 1);
+  store<uint64_t>(bytes, 40, 64 + modinfo.size() + names.size());
+  store<uint16_t>(bytes, 52, 64);
+  store<uint16_t>(bytes, 58, sizeof(Section));
+  store<uint16_t>(bytes, 60, 3);
+  store<uint16_t>(bytes, 62, 2);
+  const Section sections[] = {
+      {},
+      {.name = 1, .type = 1, .offset = 64, .size = modinfo.size()},
+      {.name = 10, .type = 3, .offset = 64 + modinfo.size(), .size = names.size()}};
+  std::string file = header + modinfo + names;
+  append(file, sections, sizeof(sections));
+  return file;
+}
+
+struct Entry {
+  std::string name;
+  uint64_t mode;
+  uint64_t owner;
+  uint64_t time;
+  std::string content;
+};
+
+uint64_t hex_field(const std::string& archive, size_t at) {
+  return std::strtoull(archive.substr(at, 8).c_str(), nullptr, 16);
+}
+
+// Reads a "newc" archive up to its trailer.
+std::vector<Entry> read_archive(const std::string& archive) {
+  std::vector<Entry> entries;
+  for (size_t at = 0; at + 110 <= archive.size();) {
+    if (archive.compare(at, 6, "070701") != 0) break;
+    uint64_t size = hex_field(archive, at + 54);
+    uint64_t name_size = hex_field(archive, at + 94);
+    size_t content = (at + 110 + name_size + 3) / 4 * 4;
+    Entry entry{archive.substr(at + 110, name_size - 1), hex_field(archive, at + 14),
+                hex_field(archive, at + 22), hex_field(archive, at + 46),
+                archive.substr(content, size)};
+    if (entry.name == "TRAILER!!!") return entries;
+    entries.push_back(std::move(entry));
+    at = (content + size + 3) / 4 * 4;
+  }
+  FAIL_CHECK("the archive has no trailer");
+  return entries;
+}
+
+const Entry* find(const std::vector<Entry>& entries, const std::string& name) {
+  for (const Entry& entry : entries)
+    if (entry.name == name) return &entry;
+  return nullptr;
+}
+
+bool have_tools() {
+  static const bool have =
+      std::system("PATH=$PATH:/usr/sbin:/sbin; command -v modprobe depmod modinfo xz >/dev/null") ==
+      0;
+  if (!have) MESSAGE("SKIPPED: modprobe, depmod, modinfo or xz is not installed");
+  return have;
+}
+
+class KernelRoot {
+ public:
+  KernelRoot() {
+    char path[] = "/tmp/dumpwright-build-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    root = path;
+    write("init", std::string("\x7f"
+                              "ELF static",
+                              11));
+    write("dumpwright.conf", "target /x\n");
+    write("etc/modprobe.d/options.conf",
+          "install disk /bin/false\noptions disk depth=8 \\\n  mode=\"a  b\"\n");
+    write("usr/lib/modprobe.d/options.conf", "options disk never=1\n");
+    write("usr/lib/modprobe.d/more.conf", "options disk more\noptions other x=1\n");
+    write("lib/firmware/disk.bin", "plain");
+    write("lib/firmware/updates/disk.bin", "update");
+    add_module("disk", {"softdep=pre: bus post: extra", "firmware=disk.bin", "firmware=gone.bin"});
+    add_module("bus", {"softdep=pre: first"});
+    add_module("first", {"license=GPL"});
+    add_module("extra", {"license=GPL"});
+    CHECK(run("xz --check=crc32 " + root + "/lib/modules/1.0/kernel/bus.ko") == 0);
+    CHECK(run("PATH=$PATH:/usr/sbin:/sbin depmod -b " + root + " 1.0") == 0);
+  }
+  ~KernelRoot() { std::filesystem::remove_all(root); }
+  KernelRoot(const KernelRoot&) = delete;
+  KernelRoot& operator=(const KernelRoot&) = delete;
+
+  void write(const std::string& name, const std::string& content) const {
+    std::filesystem::path path = root + "/" + name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << content;
+  }
+
+  // Both return the exit status; what was printed is in messages().
+  int run(const std::string& command) const {
+    int status = std::system(("{ " + command + "; } >" + root + "/messages 2>&1").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  int build(const std::string& options) const {
+    return run(kScript.string() + " --executable " + root + "/init --kernel-root " + root +
+               " --output " + root + "/out --compress none --kernel-version " + options);
+  }
+  [[nodiscard]] std::string messages() const { return file_text(root + "/messages"); }
+  [[nodiscard]] bool said(const char* text) const {
+    return messages().find(text) != std::string::npos;
+  }
+
+  std::string root;
+
+ private:
+  void add_module(const std::string& name, const std::vector<std::string>& modinfo) const {
+    std::string text;
+    for (const std::string& line : modinfo) text.append(line).push_back('\0');
+    write("lib/modules/1.0/kernel/" + name + ".ko", module_file(text));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("build-initrd: modules in order with softdeps and options, firmware, configuration") {
+  if (!have_tools()) return;
+  KernelRoot kernel;
+  REQUIRE(kernel.build("1.0 --modules disk,first --config " + kernel.root + "/dumpwright.conf") ==
+          0);
+  std::string archive = file_text(kernel.root + "/out");
+  auto entries = read_archive(archive);
+  const Entry* list = find(entries, "lib/modules/modules.list");
+  REQUIRE(list != nullptr);
+  CHECK(list->content == "first.ko\nbus.ko\ndisk.ko more depth=8    mode=\"a  b\"\nextra.ko\n");
+  const Entry* bus = find(entries, "lib/modules/bus.ko");
+  REQUIRE(bus != nullptr);
+  CHECK(
+      bus->content.starts_with("\x7f"
+                               "ELF"));
+  const Entry* firmware = find(entries, "lib/firmware/disk.bin");
+  REQUIRE(firmware != nullptr);
+  CHECK(firmware->content == "update");
+  CHECK(kernel.said("warning: firmware gone.bin, which disk.ko may ask for"));
+  const Entry* config = find(entries, "etc/dumpwright.conf");
+  REQUIRE(config != nullptr);
+  CHECK(config->content == "target /x\n");
+  const Entry* init = find(entries, "init");
+  REQUIRE(init != nullptr);
+  CHECK(init->mode == 0100755);
+  const Entry* console = find(entries, "dev/console");
+  REQUIRE(console != nullptr);
+  CHECK(console->mode == 020600);
+  for (const Entry& entry : entries) CHECK((entry.owner == 0 && entry.time == 0));
+
+  // A second run gives the same bytes.
+  REQUIRE(kernel.build("1.0 --modules disk,first --config " + kernel.root + "/dumpwright.conf") ==
+          0);
+  CHECK(file_text(kernel.root + "/out") == archive);
+}
+
+TEST_CASE("build-initrd: default modules that the kernel lacks are no error") {
+  if (!have_tools()) return;
+  KernelRoot kernel;
+  CHECK(kernel.build("1.0") == 0);
+  const auto entries = read_archive(file_text(kernel.root + "/out"));
+  const Entry* list = find(entries, "lib/modules/modules.list");
+  REQUIRE(list != nullptr);
+  CHECK(list->content.empty());
+}
+
+TEST_CASE("build-initrd: a failure names its cause and leaves the old output") {
+  if (!have_tools()) return;
+  KernelRoot kernel;
+  kernel.write("out", "old");
+  CHECK(kernel.build("1.0 --modules disk,nosuch") == 1);
+  CHECK(kernel.said("no module 'nosuch'"));
+  CHECK(kernel.build("2.0") == 1);
+  CHECK(kernel.said("no modules for kernel 2.0"));
+  CHECK(kernel.build("1.0 --config /no/such/file") == 1);
+  CHECK(kernel.said("cannot read the configuration /no/such/file"));
+  CHECK(kernel.build("1.0 --executable /bin/sh") == 1);
+  CHECK(kernel.said("is not statically linked"));
+  CHECK(kernel.build("1.0 --unknown x") == 2);
+  CHECK(kernel.build("1.0 --modules") == 2);
+  CHECK(kernel.build("1.0 --compress lz4") == 2);
+  std::filesystem::remove(kernel.root + "/lib/modules/1.0/modules.dep.bin");
+  CHECK(kernel.build("1.0") == 1);
+  CHECK(kernel.said("run: depmod -b"));
+  CHECK(file_text(kernel.root + "/out") == "old");
+}
+
+TEST_CASE("build-initrd: knows the same keys as the program") {
+  std::string keys;
+  for (std::string_view key : config_keys()) keys.append(keys.empty() ? "" : " ").append(key);
+  CHECK(file_text(kScript).find("config_keys='" + keys + "'\n") != std::string::npos);
+}
+
+TEST_CASE("build-initrd: an unknown key is a warning with its line") {
+  if (!have_tools()) return;
+  KernelRoot kernel;
+  kernel.write("odd.conf", "# kdump.conf\n  target /x # here\n\npath /var/crash");
+  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 0);
+  CHECK(kernel.said("unknown key 'path' at line 4"));
+  CHECK_FALSE(kernel.said("'target'"));
+}

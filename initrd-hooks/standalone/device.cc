@@ -5,11 +5,14 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
 
 #include "capture/base/fd.h"
 #include "capture/cli/config.h"
+#include "initrd-hooks/standalone/partition_uuid.h"
 
 namespace dw {
 
@@ -21,7 +24,7 @@ constexpr size_t kMaxListed = 64;
 Error bad_target(const char* what, std::string_view target) {
   return Error(ErrorKind::kUsage, what)
       .on(target)
-      .hint("use dev:/dev/X:/DIR, dev:UUID=U:/DIR or dev:LABEL=L:/DIR");
+      .hint("use dev:/dev/X:/DIR, dev:UUID=U:/DIR, dev:LABEL=L:/DIR or dev:PARTUUID=P:/DIR");
 }
 
 bool has_parent_component(std::string_view directory) {
@@ -35,6 +38,8 @@ DeviceTarget named_device(std::string_view name) {
     DeviceTarget::By by;
   } kPrefixes[] = {{"UUID=", DeviceTarget::By::kUuid},
                    {"LABEL=", DeviceTarget::By::kLabel},
+                   {"PARTUUID=", DeviceTarget::By::kPartUuid},
+                   {"/dev/disk/by-partuuid/", DeviceTarget::By::kPartUuid},
                    {"/dev/disk/by-uuid/", DeviceTarget::By::kUuid},
                    {"/dev/disk/by-label/", DeviceTarget::By::kLabel}};
   for (const auto& [prefix, by] : kPrefixes)
@@ -60,11 +65,16 @@ std::vector<std::string> block_devices(const std::string& sysfs_block) {
   return names;
 }
 
+// A number in a file of sysfs; 0 if there is none.
+uint64_t sysfs_number(const std::string& path) {
+  auto text = read_text_file(path.c_str(), 64);
+  return text.ok() ? std::strtoull(text->c_str(), nullptr, 10) : 0;
+}
+
 // Those whose opening would wait for a medium, and those that cannot hold anything yet.
 bool worth_reading(const DevicePlaces& places, const std::string& name) {
   if (name.starts_with("sr") || name.starts_with("fd") || name.starts_with("ram")) return false;
-  auto size = read_text_file((places.sysfs_block + "/" + name + "/size").c_str(), 64);
-  return size.ok() && !size->empty() && (*size)[0] != '0';
+  return sysfs_number(places.sysfs_block + "/" + name + "/size") > 0;
 }
 
 Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
@@ -113,11 +123,27 @@ class Finder {
       std::string path = path_of(name);
       auto found = read_file_system(path);
       if (!found.ok()) continue;
-      if (*found && matches(target_, **found))
+      if (*found && (matches(target_, **found) || has_partition_uuid(name)))
         return std::optional<FoundDevice>({std::move(path), std::move(**found)});
       seen_.insert(std::ranges::upper_bound(seen_, name), name);
     }
     return std::optional<FoundDevice>();
+  }
+
+  // A partition's folder in sysfs lies in that of its disk.
+  [[nodiscard]] bool has_partition_uuid(const std::string& name) const {
+    if (target_.by != DeviceTarget::By::kPartUuid) return false;
+    std::string folder = places_.sysfs_block + "/" + name;
+    uint64_t number = sysfs_number(folder + "/partition");
+    char real_path[PATH_MAX];
+    if (number == 0 || ::realpath((folder + "/..").c_str(), real_path) == nullptr) return false;
+    std::string disk_folder(real_path);
+    auto disk = open_file(path_of(disk_folder.substr(disk_folder.rfind('/') + 1)).c_str(),
+                          O_RDONLY | O_NONBLOCK);
+    if (!disk.ok()) return false;
+    auto uuid = partition_uuid(disk->get(), sysfs_number(disk_folder + "/queue/logical_block_size"),
+                               static_cast<uint32_t>(number));
+    return uuid.ok() && *uuid && ::strcasecmp((*uuid)->c_str(), target_.name.c_str()) == 0;
   }
 
   void describe(const std::string& name, const Log& log) const {
@@ -159,7 +185,7 @@ Result<DeviceTarget> parse_device_target(std::string_view target) {
   result.directory = rest.substr(colon + 1);
   if (result.name.empty()) return bad_target("names no device", target);
   if (result.by == DeviceTarget::By::kPath && !result.name.starts_with("/dev/"))
-    return bad_target("names neither a path in /dev nor a UUID or LABEL", target);
+    return bad_target("names neither a path in /dev nor a UUID, LABEL or PARTUUID", target);
   if (has_parent_component(result.directory) || has_parent_component(result.name))
     return bad_target("has '..' in it", target);
   return result;

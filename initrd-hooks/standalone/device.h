@@ -1,4 +1,5 @@
-// Device targets: `dev:/dev/X:/DIR`, `dev:UUID=U:/DIR`, `dev:LABEL=L:/DIR`; finding their device.
+// Device targets: `dev:/dev/X:/DIR`, and UUID=U, LABEL=L or PARTUUID=P in place of the path;
+// finding their device.
 //
 // There is no udev in the initrd: block devices are found in sysfs, and file systems by reading
 // their superblocks.
@@ -15,16 +16,16 @@
 namespace dw {
 
 struct DeviceTarget {
-  enum class By : uint8_t { kPath, kUuid, kLabel };
+  enum class By : uint8_t { kPath, kUuid, kLabel, kPartUuid };
   By by;
-  std::string name;       // a path, a UUID or a label
+  std::string name;       // a path, a UUID, a label or a partition's UUID
   std::string directory;  // absolute, below the root of the file system
 };
 
 [[nodiscard]] bool is_device_target(std::string_view target);
 
-// kUsage: not of that shape, or a directory with ".." in it. /dev/disk/by-uuid/U and by-label/L,
-// which only udev makes, are taken for UUID=U and LABEL=L.
+// kUsage: not of that shape, or a directory with ".." in it. /dev/disk/by-uuid/U, by-label/L
+// and by-partuuid/P, which only udev makes, are taken for UUID=U, LABEL=L and PARTUUID=P.
 Result<DeviceTarget> parse_device_target(std::string_view target);
 
 struct FoundDevice {

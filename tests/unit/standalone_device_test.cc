@@ -33,6 +33,18 @@ class FakeDevices {
     std::ofstream(places.dev + "/" + name) << content;
   }
 
+  // As in the real sysfs: the partitions' folders lie in the disk's, and links lead there.
+  void make_partitions(const std::string& disk, const std::vector<std::string>& names) {
+    std::string folder = places.sysfs_block + "/" + disk;
+    std::filesystem::create_directories(folder + "/queue");
+    std::ofstream(folder + "/queue/logical_block_size") << "512\n";
+    for (size_t i = 0; i < names.size(); i++) {
+      std::filesystem::rename(places.sysfs_block + "/" + names[i], folder + "/" + names[i]);
+      std::ofstream(folder + "/" + names[i] + "/partition") << i + 1 << "\n";
+      std::filesystem::create_symlink(folder + "/" + names[i], places.sysfs_block + "/" + names[i]);
+    }
+  }
+
   DevicePlaces places;
 
  private:
@@ -108,6 +120,22 @@ TEST_CASE("device: found by UUID in either case, by label, by path") {
   CHECK(wait_for_device(upper, letters.places, 0, quiet()).ok());
   DeviceTarget by_path{DeviceTarget::By::kPath, fake.places.dev + "/vdb", "/"};
   CHECK(wait_for_device(by_path, fake.places, 0, quiet())->file_system.label == "other");
+}
+
+TEST_CASE("device: found by the UUID of its partition") {
+  FakeDevices fake;
+  std::string disk(8192, '\0');
+  disk.replace(440, 4, "\x21\x7c\x3b\x5a");
+  disk.replace(510, 2, "\x55\xAA");
+  fake.add("vda", disk);
+  for (const char* name : {"vda1", "vda2"}) fake.add(name, ext_image('A', ""));
+  fake.make_partitions("vda", {"vda1", "vda2"});
+  DeviceTarget target = target_of("dev:PARTUUID=5A3B7C21-02:/crash");
+  auto found = wait_for_device(target, fake.places, 0, quiet());
+  REQUIRE(found.ok());
+  CHECK(found->path == fake.places.dev + "/vda2");
+  target.name = "5a3b7c21-03";
+  CHECK_FALSE(wait_for_device(target, fake.places, 0, quiet()).ok());
 }
 
 TEST_CASE("device: an empty label matches no device without a label") {

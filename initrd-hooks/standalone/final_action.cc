@@ -12,7 +12,7 @@ namespace dw {
 namespace {
 
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-constexpr unsigned kRestartLimitSeconds = 60;
+constexpr unsigned kRestartLimitSeconds = 120;
 constexpr size_t kHandlerStackBytes = 64 * 1024;
 
 // A signal handler has no other way to know.

@@ -5,15 +5,6 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES DUMPWRIGHT_PREFIX)
 if(NOT DUMPWRIGHT_PREFIX)
   include(${CMAKE_CURRENT_LIST_DIR}/prefix.cmake)
   dumpwright_prefix(${DUMPWRIGHT_TRIPLE} DUMPWRIGHT_PREFIX)
-
-  # CMake keeps the compiler it first found, so a build folder cannot change over.
-  if(DUMPWRIGHT_CONFIGURED_PREFIX AND NOT DUMPWRIGHT_CONFIGURED_PREFIX STREQUAL DUMPWRIGHT_PREFIX)
-    message(FATAL_ERROR "The toolchain has changed since ${CMAKE_BINARY_DIR} was configured:\n"
-      "  then ${DUMPWRIGHT_CONFIGURED_PREFIX}\n"
-      "  now  ${DUMPWRIGHT_PREFIX}\n"
-      "Configure again with: cmake --fresh --preset PRESET")
-  endif()
-  set(DUMPWRIGHT_CONFIGURED_PREFIX "${DUMPWRIGHT_PREFIX}" CACHE INTERNAL "The toolchain this folder uses")
 endif()
 
 string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR ${DUMPWRIGHT_TRIPLE})
@@ -42,3 +33,13 @@ set(CMAKE_CXX_FLAGS_INIT "${compile_flags}")
 
 # musl gives a thread 128 KiB of stack unless the executable asks for more.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static-pie -Wl,--gc-sections -Wl,-z,stack-size=0x200000")
+
+# CMake keeps the compiler it first found, so a build folder cannot change over. Last
+# in this file: with the compiler unset, CMake would complain about that as well.
+if(DUMPWRIGHT_CONFIGURED_PREFIX AND NOT DUMPWRIGHT_CONFIGURED_PREFIX STREQUAL DUMPWRIGHT_PREFIX)
+  message(FATAL_ERROR "The toolchain has changed since ${CMAKE_BINARY_DIR} was configured:\n"
+    "  then ${DUMPWRIGHT_CONFIGURED_PREFIX}\n"
+    "  now  ${DUMPWRIGHT_PREFIX}\n"
+    "Configure again with: cmake --fresh --preset PRESET")
+endif()
+set(DUMPWRIGHT_CONFIGURED_PREFIX "${DUMPWRIGHT_PREFIX}" CACHE INTERNAL "The toolchain this folder uses")

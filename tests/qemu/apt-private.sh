@@ -25,6 +25,12 @@ suite_sources() {
       *-security) uri=$(mirror_uri "$own-security") ;;
       *) uri=$(mirror_uri "$own") ;;
     esac
+    case $uri:$suite in
+      :*-security)
+        printf '%s: no security mirror is configured here; %s is left out\n' "${0##*/}" "$suite" >&2
+        continue
+        ;;
+    esac
     [ -n "$uri" ] ||
       die "apt on this machine has no source for '$own' to derive a mirror of '$suite' from; see 'apt-get indextargets'"
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$uri" "$suite"
@@ -57,11 +63,9 @@ private_apt_update() {
     return 0
   fi
   mv "$root/sources.list.new" "$root/sources.list"
-  if ! log=$(apt-get "${APT[@]}" --error-on=any update 2>&1); then
-    # --error-on is not known to older apt; its absence is not worth failing for.
-    log=$(apt-get "${APT[@]}" update 2>&1) || die "cannot read the package lists of: $* (no network?)
+  # Without --error-on a mirror that cannot be reached is only a warning.
+  log=$(apt-get "${APT[@]}" --error-on=any update 2>&1) || die "cannot read the package lists of: $* (no network?)
 $(tail -n 5 <<<"$log")"
-  fi
   : >"$root/updated"
 }
 

@@ -74,7 +74,9 @@ CELLS: tuple[Cell, ...] = (
     Cell("4g-numa-d31", memory_mib=4096, numa_nodes=2, cpus=4, dump_level=31),
     # How the capture kernel is loaded and what it is given.
     Cell("kexec-load", kexec="load"),
-    Cell("capture-2cpus", capture_cpus=2, capture_cmdline=("irqpoll", "reset_devices", "disable_cpu_apicid=0")),
+    # CPU 0 must not be started by a capture kernel that runs on another one, so three would do.
+    Cell("capture-2cpus", cpus=4, capture_cpus=2,
+         capture_cmdline=("irqpoll", "reset_devices", "disable_cpu_apicid=0", "loglevel=7")),
     Cell("initrd-zstd", initrd_compress="zstd"),
     # The design's promise: a 4 GiB guest is captured within this much reserved memory.
     Cell("4g-80m", memory_mib=4096, crashkernel="80M"),

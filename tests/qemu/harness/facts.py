@@ -7,7 +7,7 @@ import re
 from harness.base import HarnessError
 from harness.cells import Cell
 from harness.checks import Check
-from harness.machine import MARK
+from harness.machine import MARK, PANIC_MARK
 
 
 def read_facts(console: str) -> dict[str, int]:
@@ -31,5 +31,11 @@ def check_facts(cell: Cell, console: str) -> Check:
         least_kib = cell.fill_mib * 1024 * percent // 100 // 2
         if facts.get(name, 0) < least_kib:
             complaints.append(f"guest: {name} is {facts.get(name)} KiB, expected at least {least_kib}")
+    if cell.capture_cpus > 1:
+        # With loglevel=7 the capture kernel says how many it got.
+        started = re.findall(r"Brought up \d+ nodes?, (\d+) CPUs?", console.partition(PANIC_MARK)[2])
+        if started != [str(cell.capture_cpus)]:
+            complaints.append(f"guest: the capture kernel started {started or 'an unknown number of'} CPUs, "
+                              f"expected {cell.capture_cpus}")
     report = ", ".join(f"{name} {value}" for name, value in facts.items())
     return Check("guest", complaints, report)

@@ -8,8 +8,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.base import HERE, ROOT, cache_dir, work_dir
+from harness.base import HERE, ROOT, HarnessError, work_dir
 from harness.cells import CELLS, Cell
+from harness.initrds import fetch_kernel
 from harness.runner import Result
 
 
@@ -52,12 +53,17 @@ def _things_tested(cell: Cell) -> list[Path]:
     paths = harness + [path for path in (HERE / "guest").iterdir() if path.is_file()]
     if cell.saver == "dumpwright":
         paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd"]
-    # Names the kernel's version; fetching happens when the cell runs.
-    return paths + [cache_dir() / "kernels" / cell.kernel / "version"]
+    return paths
 
 
 def fingerprint(cell: Cell) -> str:
-    return hashlib.sha256((repr(cell) + _digest(_things_tested(cell))).encode()).hexdigest()[:24]
+    """Of all that a result depends on. Fetches the kernel, since its version is part of that."""
+    try:
+        kernel = str(fetch_kernel(cell.kernel).root)
+    except HarnessError:
+        kernel = "none"  # the run will say why
+    text = repr(cell) + kernel + _digest(_things_tested(cell))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 class Results:
@@ -75,8 +81,9 @@ class Results:
         key, record = self._records.get(cell.name, ("", None))
         return record if key == fingerprint(cell) else None
 
-    def add(self, cell: Cell, record: Record) -> None:
-        self._records[cell.name] = (fingerprint(cell), record)
+    def add(self, cell: Cell, tested: str, record: Record) -> None:
+        """tested: the cell's fingerprint when its run began."""
+        self._records[cell.name] = (tested, record)
         state = {name: (key, asdict(record)) for name, (key, record) in self._records.items()}
         scratch = self._path.with_suffix(".new")
         scratch.write_text(json.dumps(state, indent=1))

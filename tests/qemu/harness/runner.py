@@ -19,7 +19,7 @@ from harness.facts import check_facts
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.iomem import dumpable_ram
 from harness.machine import Machine
-from harness.saved import get_dump
+from harness.saved import check_name, get_dump
 
 LOCK_LIMIT_S = 900
 
@@ -59,7 +59,7 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path)
     with ThreadPoolExecutor(2) as pool:
         checks = [pool.submit(ramcheck, dump, cell.dump_level, machine.ram(), dumpable),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
-        return [check_facts(cell, console), *(check.result() for check in checks)]
+        return [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
 
 
 def _keep_ram(machine: Machine, work: Path) -> None:

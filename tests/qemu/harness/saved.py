@@ -8,11 +8,11 @@ from pathlib import Path
 
 from harness.base import HarnessError, run_tool
 from harness.cells import Cell
+from harness.checks import Check
 from harness.initrds import fetch_peer
 
-# The guest's name, see guest/init-first, and the time of the crash.
-# The guest's name, set by guest/init-first, and the time of the crash.
-DUMP_FOLDER = re.compile(r"guest\.example-\d{8}T\d{6}Z")
+DUMP_FOLDER = re.compile(r"[A-Za-z0-9._-]{1,64}-\d{8}T\d{6}Z")
+GUEST_NAME = "guest.example"  # set by guest/init-first
 
 
 def extract(dump_disk: Path, work: Path) -> Path:
@@ -41,6 +41,13 @@ def find_dump(crash_folder: Path) -> Path:
         raise HarnessError(f"expected one HOST-TIME/vmcore and nothing incomplete, found: "
                            f"{_contents(crash_folder)}")
     return dumps[0]
+
+
+def check_name(cell: Cell, dump: Path) -> Check:
+    """The folder has to bear the crashed guest's name."""
+    name = dump.parent.name
+    wrong = cell.saver == "dumpwright" and not name.startswith(GUEST_NAME + "-2")
+    return Check("name", [f"the dump's folder is {name}, expected {GUEST_NAME}-TIME"] if wrong else [], name)
 
 
 def convert_raw(crash_folder: Path, cell: Cell) -> Path:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace dw {
 
@@ -38,6 +39,7 @@ PageRules::PageRules(const PageLayout& layout, unsigned dump_level)
   gather(layout.pg_hwpoison, kPoison);
   if (layout.pg_head_mask && std::has_single_bit(*layout.pg_head_mask))
     gather(static_cast<uint8_t>(std::countr_zero(*layout.pg_head_mask)), kHead);
+  if (layout_.mapcount_offset) find_types();
   fill_tables();
 }
 
@@ -58,7 +60,7 @@ void PageRules::find_offsets(const PageLayout& layout) {
   mapping_at_ = layout_.mapping_offset.value_or(*layout.flags_offset);
   anon_mask_ = layout_.mapping_offset ? 1 : 0;
   mapcount_at_ = layout_.mapcount_offset.value_or(*layout.flags_offset);
-  type_below_ = layout_.mapcount_offset ? -1 : INT32_MIN;
+  private_at_ = layout_.private_offset.value_or(*layout.flags_offset);
 }
 
 void PageRules::find_undecidable(const PageLayout& layout) {
@@ -116,8 +118,14 @@ PageCode PageRules::decide(unsigned traits, unsigned type) const {
 
 void PageRules::fill_tables() {
   for (unsigned type = 0; type < kTypeCount; ++type)
-    for (unsigned traits = 0; traits < 256; ++traits)
-      codes_[type << 8 | traits] = decide(traits, type);
+    for (unsigned traits = 0; traits < 256; ++traits) {
+      bool free = type == kBuddy && (traits & kSlabFlag) == 0;
+      PageCode code = decide(traits, type);
+      if (free && (traits & kPoison) == 0) code = code_of(PageClass::kFree);
+      bool block = type == kUnacceptedType || (!free && (traits & kHead) != 0);
+      codes_[type << 8 | traits] = code;
+      single_[type << 8 | traits] = block ? kLook : code;
+    }
 }
 
 unsigned PageRules::traits_of(const std::byte* page) const {
@@ -132,34 +140,55 @@ bool PageRules::is_tail(const std::byte* page) const {
   return (field<uint8_t>(page, head_at_) & 1) != 0;
 }
 
-PageRules::Type PageRules::type_of(int32_t mapcount) const {
-  if (mapcount >= type_below_) return kNoType;
-  if (layout_.buddy_type == mapcount && free_area_length_ != 0) return kBuddy;
-  if (layout_.slab_type == mapcount) return kSlabType;
-  if (layout_.offline_type == mapcount) return kOfflineType;
-  if (layout_.unaccepted_type == mapcount) return kUnacceptedType;
-  return kNoType;  // hugetlb counts on a head only, as page tables and others it is the kernel's
+bool PageRules::place_types(uint32_t multiplier) {
+  type_multiplier_ = multiplier;
+  type_slots_.fill({});
+  // hugetlb is absent: it counts on the head of a compound page only.
+  const std::pair<std::optional<int32_t>, Type> kTypes[] = {
+      {free_area_length_ != 0 ? layout_.buddy_type : std::nullopt, kBuddy},
+      {layout_.slab_type, kSlabType},
+      {layout_.offline_type, kOfflineType},
+      {layout_.unaccepted_type, kUnacceptedType}};
+  for (const auto& [mapcount, type] : kTypes) {
+    if (!mapcount || *mapcount >= -1) continue;
+    TypeSlot& slot =
+        type_slots_[static_cast<uint32_t>(*mapcount) * multiplier >> (32 - kTypeSlotBits)];
+    if (slot.type != kNoType && slot.mapcount != *mapcount) return false;
+    if (slot.type == kNoType) slot = {.mapcount = *mapcount, .type = type};
+  }
+  return true;
 }
 
-// A free block has its order in page.private, an unaccepted one is of the largest order (kernel
-// commit dcdfdd40fa82).
-Block PageRules::free_block(const std::byte* page, uint64_t pfn, unsigned traits) const {
-  int32_t mapcount = field<int32_t>(page, mapcount_at_);
-  Type type = type_of(mapcount);
-  bool slab = (traits & kSlabFlag) != 0;
-  uint64_t order = ~uint64_t{0};
-  PageClass page_class = PageClass::kFree;
-  if (type == kBuddy && !slab) order = field<uint64_t>(page, *layout_.private_offset);
-  if (type == kUnacceptedType) {
-    page_class = PageClass::kUnaccepted;
-    order = free_area_length_ != 0 ? free_area_length_ - 1 : 0;
-    if (!aligned(pfn, static_cast<unsigned>(order))) order = 0;
-  }
-  bool sane = order < free_area_length_ || (order == 0 && type == kUnacceptedType);
-  if (!sane || !aligned(pfn, static_cast<unsigned>(order))) return {};
+void PageRules::find_types() {
+  // Two multipliers in three send four values to slots of their own.
+  uint32_t multiplier = 0x9e3779b1;
+  for (unsigned attempt = 0; attempt < 1000; ++attempt, multiplier += 0x61c88646)
+    if (place_types(multiplier)) return;
+  type_slots_.fill({});  // no page has a type then: free pages are kept
+  free_area_length_ = 0;
+}
+
+unsigned PageRules::type_of(int32_t mapcount) const {
+  const TypeSlot& slot =
+      type_slots_[static_cast<uint32_t>(mapcount) * type_multiplier_ >> (32 - kTypeSlotBits)];
+  return slot.mapcount == mapcount ? slot.type : kNoType;
+}
+
+Block PageRules::free_block(const std::byte* page, uint64_t pfn) const {
+  auto order = field<uint64_t>(page, private_at_);
+  if (order >= free_area_length_ || !aligned(pfn, static_cast<unsigned>(order))) return {};
   return {.kind = Block::Kind::kFree,
           .order = static_cast<uint8_t>(order),
-          .code = code_of(page_class)};
+          .code = code_of(PageClass::kFree)};
+}
+
+// Unaccepted blocks are of the largest order: kernel commit dcdfdd40fa82.
+Block PageRules::unaccepted_block(uint64_t pfn) const {
+  unsigned order = free_area_length_ != 0 ? free_area_length_ - 1 : 0;
+  if (!aligned(pfn, order)) order = 0;
+  return {.kind = Block::Kind::kFree,
+          .order = static_cast<uint8_t>(order),
+          .code = code_of(PageClass::kUnaccepted)};
 }
 
 unsigned PageRules::narrow(const std::byte* second, size_t offset) const {
@@ -179,31 +208,35 @@ unsigned PageRules::compound_order(const std::byte* second) const {
 }
 
 bool PageRules::is_hugetlb(int32_t mapcount, const std::byte* second) const {
-  if (layout_.hugetlb_type) return mapcount == *layout_.hugetlb_type && mapcount < type_below_;
+  if (layout_.hugetlb_type) return layout_.mapcount_offset && mapcount == *layout_.hugetlb_type;
   if (layout_.pg_hugetlb)
     return (field<uint64_t>(second, flags_at_) >> *layout_.pg_hugetlb & 1) != 0;
   return layout_.hugetlb_dtor && layout_.dtor_offset &&
          narrow(second, *layout_.dtor_offset) == *layout_.hugetlb_dtor;
 }
 
-Block PageRules::compound(const std::byte* page, uint64_t pfn, unsigned traits) const {
+Block PageRules::compound(const std::byte* page, uint64_t pfn, unsigned traits,
+                          unsigned type) const {
   const std::byte* second = page + page_bytes_;
   unsigned order = compound_order(second);
   if (order == 0 || order > kMaxCompoundOrder || !aligned(pfn, order)) return {};
-  auto mapcount = field<int32_t>(page, mapcount_at_);
-  Type type = is_hugetlb(mapcount, second) ? kHugetlbType : type_of(mapcount);
+  if (is_hugetlb(field<int32_t>(page, mapcount_at_), second)) type = kHugetlbType;
   return {.kind = Block::Kind::kCompound,
           .order = static_cast<uint8_t>(order),
           .code = code_for(traits, type)};
 }
 
+// `page` is not a tail. If it is a head, the struct page after it can be read too.
+Block PageRules::block_of(const std::byte* page, uint64_t pfn, unsigned traits,
+                          unsigned type) const {
+  if (type == kBuddy && (traits & kSlabFlag) == 0) return free_block(page, pfn);
+  if (type == kUnacceptedType) return unaccepted_block(pfn);
+  return (traits & kHead) != 0 ? compound(page, pfn, traits, type) : Block{};
+}
+
 Block PageRules::block_at(const std::byte* page, uint64_t pfn) const {
-  unsigned traits = traits_of(page);
   if (is_tail(page)) return {};
-  Block block = free_block(page, pfn, traits);
-  if (block.kind == Block::Kind::kNone && (traits & kHead) != 0)
-    block = compound(page, pfn, traits);
-  return block;
+  return block_of(page, pfn, traits_of(page), type_of(field<int32_t>(page, mapcount_at_)));
 }
 
 bool PageRules::is_interior(const std::byte* page, uint64_t pfn) const {
@@ -217,15 +250,19 @@ bool PageRules::is_poisoned(const std::byte* page) const {
   return flags != ~uint64_t{0} && (flags & poison_mask_) != 0;
 }
 
-void PageRules::mark_poisoned(const std::byte* pages, size_t from, size_t to,
-                              PageCode* codes) const {
-  if (poison_mask_ == 0) return;
-  for (size_t i = from; i < to; ++i)
-    if ((field<uint64_t>(pages + i * page_bytes_, flags_at_) & poison_mask_) != 0)
+template <size_t kBytes>
+void PageRules::mark_poisoned(const std::byte* pages, size_t count, PageCode* codes) const {
+  const size_t bytes = kBytes != 0 ? kBytes : page_bytes_;
+  uint64_t any = 0;
+  for (size_t i = 0; i < count; ++i) any |= field<uint64_t>(pages + i * bytes, flags_at_);
+  if ((any & poison_mask_) == 0) return;
+  for (size_t i = 0; i < count; ++i)
+    if ((field<uint64_t>(pages + i * bytes, flags_at_) & poison_mask_) != 0)
       codes[i] = code_of(PageClass::kHwpoison);
 }
 
-// Judges a page that is not just itself, or has a type. Returns the number of pages judged.
+// Judges a page that is not just itself. Returns the number of pages judged.
+template <size_t kBytes>
 size_t PageRules::special(const std::byte* pages, size_t at, uint64_t first_pfn,
                           PageCode* codes) const {
   const std::byte* page = pages + at * page_bytes_;
@@ -235,21 +272,18 @@ size_t PageRules::special(const std::byte* pages, size_t at, uint64_t first_pfn,
     codes[at] = poisoned ? code_of(PageClass::kHwpoison) : code_of(UnknownReason::kTailWithoutHead);
     return 1;
   }
-  uint64_t pfn = first_pfn + at;
-  Type type = type_of(field<int32_t>(page, mapcount_at_));
-  bool head = (traits & kHead) != 0;
-  Block block = free_block(page, pfn, traits);
-  // An odd page frame cannot start a compound page, so there is a struct page after this one.
-  if (block.kind == Block::Kind::kNone && head && at + 1 < kChunkPages)
-    block = compound(page, pfn, traits);
+  unsigned type = type_of(field<int32_t>(page, mapcount_at_));
+  // The last page frame of a chunk is odd and cannot start a compound page, so that the struct page
+  // after a head is always there.
+  bool alone = (traits & kHead) != 0 && at + 1 == kChunkPages && type != kBuddy;
+  Block block = alone ? Block{} : block_of(page, first_pfn + at, traits, type);
   if (block.kind == Block::Kind::kNone) {
-    bool bad_order = head || (type == kBuddy && (traits & kSlabFlag) == 0);
-    codes[at] = bad_order && !poisoned ? code_of(UnknownReason::kBadOrder) : code_for(traits, type);
+    codes[at] = poisoned ? code_of(PageClass::kHwpoison) : code_of(UnknownReason::kBadOrder);
     return 1;
   }
   size_t count = std::min(kChunkPages - at, size_t{1} << block.order);
   std::memset(codes + at, block.code, count);
-  mark_poisoned(pages, at, at + count, codes);
+  mark_poisoned<kBytes>(page, count, codes + at);
   return count;
 }
 
@@ -258,14 +292,14 @@ void PageRules::classify(const std::byte* pages, uint64_t first_pfn, PageCode* c
   const size_t bytes = kBytes != 0 ? kBytes : page_bytes_;
   for (size_t i = 0; i < kChunkPages;) {
     const std::byte* page = pages + i * bytes;
-    unsigned traits = traits_of(page);
-    auto mapcount = field<int32_t>(page, mapcount_at_);
-    bool is_special = is_tail(page) | ((traits & kHead) != 0) | (mapcount < type_below_);
-    if (!is_special) {
-      codes[i++] = codes_[traits];
+    unsigned type = type_of(field<int32_t>(page, mapcount_at_));
+    PageCode code = single_[type << 8 | traits_of(page)];
+    bool large = (type == kBuddy) & (field<uint64_t>(page, private_at_) != 0);
+    if ((code == kLook) | large | is_tail(page)) {
+      i += special<kBytes>(pages, i, first_pfn, codes);
       continue;
     }
-    i += special(pages, i, first_pfn, codes);
+    codes[i++] = code;
   }
 }
 
@@ -277,7 +311,10 @@ void PageRules::classify_chunk(const std::byte* pages, uint64_t first_pfn, const
   }
   if (cover.kind != Block::Kind::kNone) {
     std::memset(codes, cover.code, kChunkPages);
-    mark_poisoned(pages, 0, kChunkPages, codes);
+    if (page_bytes_ == 64)
+      mark_poisoned<64>(pages, kChunkPages, codes);
+    else
+      mark_poisoned<0>(pages, kChunkPages, codes);
     return;
   }
   if (page_bytes_ == 64)

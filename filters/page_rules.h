@@ -64,6 +64,8 @@ class PageRules {
  private:
   enum Type : unsigned { kNoType, kBuddy, kSlabType, kHugetlbType, kOfflineType, kUnacceptedType };
   static constexpr unsigned kTypeCount = 6;
+  // In place of a code: the page needs a closer look, in special().
+  static constexpr PageCode kLook = 255;
   enum TraitBit : unsigned {
     kLru = 1,
     kPrivate = 2,
@@ -77,6 +79,12 @@ class PageRules {
   // Page flags are turned into TraitBits by three table look-ups, 11 bits at a time.
   static constexpr unsigned kGatherBits = 11;
   static constexpr size_t kGatherSize = size_t{1} << kGatherBits;
+  // Page types are found by a multiplication that sends each to a slot of its own.
+  static constexpr unsigned kTypeSlotBits = 4;
+  struct TypeSlot {
+    int32_t mapcount = 0;  // of an empty slot: no type, since types are below -1
+    uint32_t type = kNoType;
+  };
 
   void find_offsets(const PageLayout& layout);
   void gather(std::optional<uint8_t> bit, unsigned trait);
@@ -88,20 +96,28 @@ class PageRules {
   static T field(const std::byte* page, size_t offset);
   [[nodiscard]] unsigned traits_of(const std::byte* page) const;
   [[nodiscard]] bool is_tail(const std::byte* page) const;
-  [[nodiscard]] Type type_of(int32_t mapcount) const;
+  [[nodiscard]] bool place_types(uint32_t multiplier);
+  void find_types();
+  [[nodiscard]] unsigned type_of(int32_t mapcount) const;
   [[nodiscard]] PageCode code_for(unsigned traits, unsigned type) const {
     return codes_[type << 8 | traits];
   }
   [[nodiscard]] unsigned compound_order(const std::byte* second) const;
   [[nodiscard]] bool is_hugetlb(int32_t mapcount, const std::byte* second) const;
   [[nodiscard]] unsigned narrow(const std::byte* second, size_t offset) const;
-  [[nodiscard]] Block free_block(const std::byte* page, uint64_t pfn, unsigned traits) const;
-  [[nodiscard]] Block compound(const std::byte* page, uint64_t pfn, unsigned traits) const;
+  [[nodiscard]] Block free_block(const std::byte* page, uint64_t pfn) const;
+  [[nodiscard]] Block unaccepted_block(uint64_t pfn) const;
+  [[nodiscard]] Block compound(const std::byte* page, uint64_t pfn, unsigned traits,
+                               unsigned type) const;
+  [[nodiscard]] Block block_of(const std::byte* page, uint64_t pfn, unsigned traits,
+                               unsigned type) const;
+  template <size_t kBytes>
   [[nodiscard]] size_t special(const std::byte* pages, size_t at, uint64_t first_pfn,
                                PageCode* codes) const;
   template <size_t kBytes>
   void classify(const std::byte* pages, uint64_t first_pfn, PageCode* codes) const;
-  void mark_poisoned(const std::byte* pages, size_t from, size_t to, PageCode* codes) const;
+  template <size_t kBytes>
+  void mark_poisoned(const std::byte* pages, size_t count, PageCode* codes) const;
 
   PageLayout layout_;
   unsigned dump_level_;
@@ -114,12 +130,15 @@ class PageRules {
   size_t mapping_at_ = 0;
   size_t mapcount_at_ = 0;
   size_t head_at_ = 0;
+  size_t private_at_ = 0;
   uint64_t anon_mask_ = 0;  // 1 if page.mapping is known
-  int32_t type_below_ = 0;  // a _mapcount below it is a page type
   uint64_t poison_mask_ = 0;
 
+  uint32_t type_multiplier_ = 1;
+  std::array<TypeSlot, 1 << kTypeSlotBits> type_slots_{};
   std::array<std::array<uint8_t, kGatherSize>, 3> gather_{};
-  std::array<PageCode, kTypeCount * 256> codes_{};
+  std::array<PageCode, kTypeCount * 256> codes_{};   // what a page is
+  std::array<PageCode, kTypeCount * 256> single_{};  // the same, or kLook
   std::array<uint8_t, 256> dumped_{};
 };
 

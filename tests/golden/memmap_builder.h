@@ -83,6 +83,7 @@ class KernelBuilder {
   [[nodiscard]] uint64_t struct_page_address(uint64_t pfn) const;
   [[nodiscard]] uint64_t top_table() const { return top_table_; }
   [[nodiscard]] const std::vector<uint64_t>& page_tables() const { return tables_; }
+  [[nodiscard]] uint64_t section_table() const { return section_table_; }
   [[nodiscard]] uint64_t section_entry_address(uint64_t number) const;
   [[nodiscard]] uint64_t virtual_struct_page(uint64_t pfn) const;
   [[nodiscard]] uint64_t phys_base() const;

@@ -181,6 +181,22 @@ Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Status FileTarget::put_file(const char* name, Bytes content) {
+  std::string staged = std::string(name) + ".new";
+  int directory = directory_.get();
+  Result<Fd> file = open_file_at(directory, staged.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  Status done = file.ok() ? write_all_at(file->get(), content, 0) : Status(file.error());
+  if (done.ok()) done = sync_fd(file->get(), "cannot sync");
+  if (done.ok()) done = file->close();
+  if (done.ok() && ::renameat(directory, staged.c_str(), directory, name) != 0)
+    done = Error::from_errno("cannot rename");
+  if (done.ok()) done = sync_fd(directory, "cannot sync the directory");
+  if (done.ok()) return {};
+  (void)::unlinkat(directory, staged.c_str(), 0);  // it may not exist; nothing depends on it
+  Error error = done.error();
+  return with_hint(error.on(display_ + "/" + name));
+}
+
 Status FileTarget::sync() {
   // After one failure the kernel may report success and yet have dropped the data.
   if (!sync_failed_ && ::fdatasync(file_.get()) == 0) return {};

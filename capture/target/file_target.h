@@ -42,6 +42,7 @@ class FileTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;

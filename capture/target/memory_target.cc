@@ -27,6 +27,11 @@ Status MemoryTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Status MemoryTarget::put_file(const char* name, Bytes content) {
+  files_[name].assign(content.begin(), content.end());
+  return {};
+}
+
 Status MemoryTarget::sync() {
   synced_ = content_;
   return {};
@@ -61,6 +66,11 @@ Status FaultTarget::write_at(uint64_t offset, Bytes bytes) {
 
 Status FaultTarget::read_at(uint64_t offset, MutableBytes into) {
   return inner_->read_at(offset, into);
+}
+
+Status FaultTarget::put_file(const char* name, Bytes content) {
+  DW_TRY(count_call("cannot write"));
+  return inner_->put_file(name, content);
 }
 
 Status FaultTarget::sync() {

@@ -4,7 +4,9 @@
 // Thread safety: as Target; the memory target takes a lock for write_at().
 #pragma once
 
+#include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "capture/target/target.h"
@@ -18,6 +20,7 @@ class MemoryTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
@@ -27,11 +30,15 @@ class MemoryTarget : public Target {
   // What a power cut now would leave at the least: nothing that was not synced.
   [[nodiscard]] const std::vector<std::byte>& synced() const { return synced_; }
   [[nodiscard]] State synced_state() const { return synced_state_; }
+  [[nodiscard]] const std::map<std::string, std::vector<std::byte>>& files() const {
+    return files_;
+  }
 
  private:
   std::mutex mutex_;
   std::vector<std::byte> content_;
   std::vector<std::byte> synced_;
+  std::map<std::string, std::vector<std::byte>> files_;
   State state_ = State::kStaged;
   State synced_state_ = State::kStaged;
 };
@@ -46,6 +53,7 @@ class FaultTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;

@@ -21,12 +21,15 @@ class Target {
   Target& operator=(const Target&) = delete;
   virtual ~Target() = default;
 
-  // Makes room for `length` bytes at `offset` that read as zeros, so that writing there later
-  // cannot run out of space. Error kNoSpace if they do not fit.
+  // Makes room for `length` bytes at `offset`, where nothing was written yet; they read as zeros,
+  // and writing there later cannot run out of space. Error kNoSpace if they do not fit.
   virtual Status preallocate(uint64_t offset, uint64_t length) = 0;
 
   virtual Status write_at(uint64_t offset, Bytes bytes) = 0;
   virtual Status read_at(uint64_t offset, MutableBytes into) = 0;
+
+  // Writes, or replaces, the small file `name` beside the dump; durable on return.
+  virtual Status put_file(const char* name, Bytes content) = 0;
 
   // Returns when everything written so far will survive a power cut.
   virtual Status sync() = 0;

@@ -9,13 +9,13 @@
 #include "capture/base/checked.h"
 #include "capture/base/system.h"
 #include "capture/cli/capture_options.h"
+#include "capture/cli/capture_report.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/dump_place.h"
 #include "capture/cli/exit_status.h"
 #include "capture/format/kdump_writer.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/plan/pass_one.h"
-#include "capture/plan/presence.h"
 #include "capture/report/message.h"
 #include "capture/report/progress.h"
 #include "capture/source/vmcore.h"
@@ -32,7 +32,8 @@ constexpr const char* kHelp =
     "targets are tried in order until one holds the whole dump.\n"
     "\n"
     "  --source VMCORE         the vmcore, /proc/vmcore by default\n"
-    "  -d, --dump-level LEVEL  which pages to leave out: 0 none, 1 zero pages\n"
+    "  -d, --dump-level LEVEL  which pages to leave out, the sum of 1 zero, 2 cache, 4 cache with\n"
+    "                          private data too, 8 user, 16 free; default 31\n"
     "  --compress METHOD       zstd (default), zstd:LEVEL or none\n"
     "  --threads N             default: one for each CPU, fewer if memory is short\n"
     "  --memory-limit BYTES    K, M or G may follow; default: half of what is available\n"
@@ -45,21 +46,27 @@ constexpr const char* kHelp =
 // How far a target got.
 enum class Outcome : uint8_t { kComplete, kIncomplete };
 
-KdumpDescription describe(const Vmcore& vmcore, const CrashFacts& facts, const Plan& plan,
-                          const CaptureOptions& options) {
+// Everything that a capture needs besides its target.
+struct Capture {
+  const CaptureOptions& options;
+  const Vmcore& vmcore;
+  const VmcoreLayout& layout;
+  const CrashFacts& facts;
+};
+
+KdumpDescription describe(const Capture& capture) {
   KdumpDescription description;
-  description.utsname = facts.utsname;
-  description.crash_seconds = facts.crash_seconds;
-  description.phys_base = facts.phys_base;
-  description.cpu_count = facts.notes.cpu_count;
-  description.dump_level = options.dump_level;
-  description.compression = options.compression.compression;
-  description.notes = vmcore.headers().notes;
-  description.vmcoreinfo_offset = facts.notes.vmcoreinfo_offset;
-  description.vmcoreinfo_size = facts.notes.vmcoreinfo_size;
-  description.max_mapnr = vmcore.memory().end_pfn();
-  description.ram_pages = vmcore.memory().page_count();
-  description.kept_pages = plan.kept_pages();
+  description.utsname = capture.facts.utsname;
+  description.crash_seconds = capture.facts.crash_seconds;
+  description.phys_base = capture.facts.phys_base;
+  description.cpu_count = capture.facts.notes.cpu_count;
+  description.dump_level = capture.options.dump_level;
+  description.compression = capture.options.compression.compression;
+  description.notes = capture.vmcore.headers().notes;
+  description.vmcoreinfo_offset = capture.facts.notes.vmcoreinfo_offset;
+  description.vmcoreinfo_size = capture.facts.notes.vmcoreinfo_size;
+  description.max_mapnr = capture.vmcore.memory().end_pfn();
+  description.ram_pages = capture.vmcore.memory().page_count();
   return description;
 }
 
@@ -67,7 +74,7 @@ KdumpDescription describe(const Vmcore& vmcore, const CrashFacts& facts, const P
 PipelineOptions size_pipeline(const CaptureOptions& options, uint64_t page_size) {
   PipelineOptions pipeline{.threads = options.threads != 0 ? options.threads : usable_cpus(),
                            .compression = options.compression,
-                           .share_zero_pages = (options.dump_level & 1) != 0};
+                           .dump_level = static_cast<unsigned>(options.dump_level)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   unsigned wanted = pipeline.threads;
@@ -92,56 +99,67 @@ Outcome report_incomplete(const std::string& path, const char* why) {
   return Outcome::kIncomplete;
 }
 
-// Everything that one capture needs besides its target.
-struct Capture {
-  const CaptureOptions& options;
-  const Vmcore& vmcore;
-  const CrashFacts& facts;
-  const Plan& plan;
-};
-
-Status write_bitmaps(const PhysicalMap& memory, KdumpWriter& writer) {
-  std::array<std::byte, kWindowPages / 8> bits;
-  uint64_t next = 0;
-  for (const PfnRange& range : memory.pfn_ranges()) {
-    for (uint64_t pfn = std::max(next, align_down(range.begin, kWindowPages)); pfn < range.end;
-         pfn += kWindowPages) {
-      present_bits(memory, pfn, bits);
-      DW_TRY(writer.write_first_bitmap(pfn, bits));
-      DW_TRY(writer.write_second_bitmap(pfn, bits));
-      next = pfn + kWindowPages;
-    }
-  }
-  return {};
+// The report is for people and tools that look around; a dump without it is still a dump.
+void put_report(const Capture& capture, const ClassCounts& counts, const CaptureReport& report,
+                FileTarget& target) {
+  std::string text = report_text(capture.options, capture.facts, counts, report);
+  Status put = target.put_file(kReportName, std::as_bytes(std::span(text)));
+  if (!put.ok()) print_warning(put.error());
 }
 
-Status write_head(const Capture& capture, KdumpWriter& writer) {
-  DW_TRY(writer.begin());
-  DW_TRY(write_bitmaps(capture.vmcore.memory(), writer));
-  return writer.publish();
+// Pass 1, with the bitmaps going to the staged file; then the head of the file, and it is
+// published.
+Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, KdumpWriter& writer) {
+  DW_ASSIGN(PassOneResult result, pass_one.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
+    return writer.write_bitmaps(first_pfn, present, kept);
+  }));
+  print_message("%s: Linux %s, %" PRIu64 " pages of RAM, %" PRIu64 " to keep",
+                capture.options.source.c_str(), capture.facts.utsname.release,
+                capture.vmcore.memory().page_count(), result.plan.kept_pages());
+  print_unknown(result.counts);
+  DW_TRY(writer.begin(result.plan.kept_pages()));
+  DW_TRY(writer.publish());
+  return result;
 }
 
 // Pass 2 to the published file. An error of the target ends the copying, not the dump: what is
 // there is made durable, and stays.
-Outcome write_pages(const Capture& capture, Pipeline& pipeline, KdumpWriter& writer,
-                    const FileTarget& target) {
+Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipeline& pipeline,
+                    KdumpWriter& writer, FileTarget& target) {
   PageCounts counts;
-  Progress progress(capture.options.progress, capture.plan.kept_pages());
-  Status copied = pipeline.run([&](const PlannedChunk& chunk, const ChunkOutput& output) {
-    counts += output.counts();
-    Status appended = writer.append(chunk.rank, output.records(), output.data());
-    progress.update(counts.stored + counts.zero + counts.missing, writer.bytes_written());
-    return appended;
-  });
+  Progress progress(capture.options.progress, pass_one.plan.kept_pages());
+  put_report(capture, pass_one.counts, {.state = "saving", .pages = counts}, target);
+  PlannedBits planned_bits = [&](uint64_t first_pfn) -> Result<ChunkBits> {
+    ChunkBits bits;
+    DW_TRY(writer.read_second_bitmap(first_pfn, std::as_writable_bytes(std::span(bits))));
+    return bits;
+  };
+  Status copied = pipeline.run(
+      pass_one.plan, planned_bits, [&](const PlannedChunk& chunk, const ChunkOutput& output) {
+        counts += output.counts();
+        Status appended = writer.append(chunk.rank, output.records(), output.data());
+        progress.update(counts.stored + counts.zero + counts.missing, writer.bytes_written());
+        return appended;
+      });
   if (!copied.ok()) print_error(copied.error());
-  bool complete = copied.ok() && counts.missing == 0;
+  bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer.finish(complete);
   if (!finished.ok()) print_error(finished.error());
+  complete = complete && finished.ok();
+  put_report(capture, pass_one.counts,
+             {.state = complete ? "complete" : "incomplete",
+              .pages = counts,
+              .bytes = writer.bytes_written(),
+              .elapsed_ms = progress.elapsed_ms()},
+             target);
   if (!copied.ok() || !finished.ok()) return report_incomplete(target.path(), "the target failed");
   print_saved(target.path(), counts, writer.bytes_written(), progress.elapsed_ms());
   if (complete) return Outcome::kComplete;
-  char why[80];
-  std::snprintf(why, sizeof(why), "%" PRIu64 " pages could not be read", counts.missing);
+  char why[120];
+  std::snprintf(why, sizeof(why),
+                "%" PRIu64 " pages could not be read, %" PRIu64
+                " pieces of 1 MiB changed meanwhile",
+                counts.missing, counts.changed_chunks);
   return report_incomplete(target.path(), why);
 }
 
@@ -153,18 +171,17 @@ Result<Outcome> capture_to_directory(const Capture& capture, const std::string& 
                   place.name.c_str());
     return Outcome::kComplete;
   }
-  uint64_t page_size = capture.vmcore.page_size();
   // All memory first, then the first byte of output.
-  DW_ASSIGN(Pipeline pipeline, Pipeline::create(capture.vmcore, capture.plan,
-                                                size_pipeline(capture.options, page_size)));
+  uint64_t page_size = capture.vmcore.page_size();
+  PipelineOptions sizes = size_pipeline(capture.options, page_size);
+  DW_ASSIGN(PassOne pass_one,
+            PassOne::create(capture.vmcore, capture.layout, sizes.dump_level, sizes.threads));
+  DW_ASSIGN(Pipeline pipeline, Pipeline::create(capture.vmcore, capture.layout, sizes));
   DW_ASSIGN(FileTarget target,
             FileTarget::create(place.root.get(), place.name, directory + "/" + place.name));
-  DW_ASSIGN(KdumpWriter writer,
-            KdumpWriter::create(
-                target, describe(capture.vmcore, capture.facts, capture.plan, capture.options),
-                page_size));
-  DW_TRY(write_head(capture, writer));
-  return write_pages(capture, pipeline, writer, target);
+  DW_ASSIGN(KdumpWriter writer, KdumpWriter::create(target, describe(capture), page_size));
+  DW_ASSIGN(PassOneResult result, write_head(capture, pass_one, writer));
+  return write_pages(capture, result, pipeline, writer, target);
 }
 
 // Tries the targets in order. The exit status is that of the best of them.
@@ -189,12 +206,10 @@ Result<int> run(const CaptureOptions& options) {
     print_message("warning: the ELF notes are damaged; what is whole is used");
   if (facts.vmcoreinfo.empty())
     print_message("warning: no VMCOREINFO: crash and drgn will need help to open this dump");
-  DW_ASSIGN(Plan plan, plan_pages(vmcore));
-  print_message("%s: Linux %s, %" PRIu64 " pages of RAM, %" PRIu64 " to keep",
-                options.source.c_str(), facts.utsname.release, vmcore.memory().page_count(),
-                plan.kept_pages());
+  VmcoreLayout layout = find_layout(vmcore);
+  print_gaps(layout);
   return capture_to_first_good_target(
-      {.options = options, .vmcore = vmcore, .facts = facts, .plan = plan});
+      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts});
 }
 
 }  // namespace

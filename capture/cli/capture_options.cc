@@ -111,11 +111,6 @@ Status use_format(const Config& config) {
   return usage("this format is not supported yet; only kdump is", config.format);
 }
 
-Error unsupported_level() {
-  return Error(ErrorKind::kUsage, "this dump level is not supported yet; only 0 and 1 are")
-      .hint("use --dump-level 1");
-}
-
 }  // namespace
 
 Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
@@ -139,7 +134,6 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   DW_TRY(settle(use_compression(config, options), lenient));
   DW_TRY(settle(use_format(config), lenient));
   if (config.dump_level) options.dump_level = static_cast<int>(*config.dump_level);
-  if (options.dump_level > 1) DW_TRY(settle(unsupported_level(), lenient));
   if (config.threads)
     options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
   if (config.memory_limit) options.memory_limit = *config.memory_limit;

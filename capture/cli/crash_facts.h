@@ -24,8 +24,8 @@ struct CrashFacts {
 [[nodiscard]] CrashFacts read_crash_facts(const Vmcore& vmcore);
 
 // HOST-YYYYMMDDTHHMMSSZ: the crashed kernel's nodename with anything but [A-Za-z0-9.-] replaced by
-// '-', without '-' and '.' at its ends, at most 64 characters, "unknown" if nothing is left; then the
-// time of the crash.
+// '-', without '-' and '.' at its ends, at most 64 characters, "unknown" if nothing is left; then
+// the time of the crash.
 [[nodiscard]] std::string dump_name(const CrashFacts& facts);
 // The time alone, as in ISO 8601 (extended form).
 [[nodiscard]] std::string iso_time(int64_t seconds);

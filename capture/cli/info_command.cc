@@ -7,9 +7,12 @@
 #include <cstdio>
 #include <string>
 
+#include "capture/base/system.h"
+#include "capture/cli/capture_report.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/exit_status.h"
 #include "capture/format/kdump_reader.h"
+#include "capture/plan/pass_one.h"
 #include "capture/report/json.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
@@ -128,7 +131,29 @@ Status show_kdump(const std::string& path, Fd fd, bool json) {
   return {};
 }
 
-void print_vmcore_text(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts) {
+// Judges every page, as a capture at the highest level would.
+Result<ClassCounts> count_classes(const Vmcore& vmcore) {
+  VmcoreLayout layout = find_layout(vmcore);
+  DW_ASSIGN(PassOne pass, PassOne::create(vmcore, layout, kMaxDumpLevel, usable_cpus()));
+  DW_ASSIGN(PassOneResult result, pass.run([](uint64_t, Bytes, Bytes) -> Status { return {}; }));
+  return result.counts;
+}
+
+void print_classes(const ClassCounts& counts, uint64_t page_size) {
+  for (size_t i = 0; i < kPageClassCount; ++i) {
+    auto page_class = static_cast<PageClass>(i);
+    if (page_class != PageClass::kZero)
+      print_field(name_of(page_class), pages_text(counts.of(page_class), page_size));
+  }
+  for (size_t i = 0; i < kUnknownReasonCount; ++i) {
+    auto reason = static_cast<UnknownReason>(i);
+    if (counts.of(reason) > 0)
+      print_field("undecided", pages_text(counts.of(reason), page_size) + ": " + name_of(reason));
+  }
+}
+
+void print_vmcore_text(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts,
+                       const ClassCounts& counts) {
   std::printf("%s: ELF vmcore\n", path.c_str());
   print_field("kernel",
               std::string("Linux ") + facts.utsname.release + " " + facts.utsname.machine);
@@ -136,14 +161,14 @@ void print_vmcore_text(const std::string& path, const Vmcore& vmcore, const Cras
   print_field("crashed", time_text(facts.crash_seconds));
   print_field("segments", std::to_string(vmcore.headers().segments.size()));
   print_field("RAM", pages_text(vmcore.memory().page_count(), vmcore.page_size()));
+  print_classes(counts, vmcore.page_size());
   print_field("CPUs", std::to_string(facts.notes.cpu_count));
   print_field("VMCOREINFO", std::to_string(facts.vmcoreinfo.text().size()) + " bytes");
   if (facts.notes.damaged) print_field("DAMAGED", "the ELF notes");
 }
 
-JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts) {
-  JsonObject pages;
-  pages.add("ram", vmcore.memory().page_count());
+JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const CrashFacts& facts,
+                       const ClassCounts& counts) {
   JsonObject object;
   object.add("path", path)
       .add("kind", "vmcore")
@@ -153,7 +178,7 @@ JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const Cras
       .add("crash_time", time_text(facts.crash_seconds))
       .add("segments", uint64_t{vmcore.headers().segments.size()})
       .add("page_size", vmcore.page_size())
-      .add("pages", pages)
+      .add("pages", counts_json(counts))
       .add("cpus", uint64_t{facts.notes.cpu_count})
       .add("vmcoreinfo_bytes", uint64_t{facts.vmcoreinfo.text().size()})
       .add("notes_damaged", facts.notes.damaged);
@@ -163,10 +188,11 @@ JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const Cras
 Status show_vmcore(const std::string& path, bool json) {
   DW_ASSIGN(Vmcore vmcore, Vmcore::open(path.c_str()));
   CrashFacts facts = read_crash_facts(vmcore);
+  DW_ASSIGN(ClassCounts counts, count_classes(vmcore));
   if (json)
-    std::printf("%s\n", vmcore_json(path, vmcore, facts).text().c_str());
+    std::printf("%s\n", vmcore_json(path, vmcore, facts, counts).text().c_str());
   else
-    print_vmcore_text(path, vmcore, facts);
+    print_vmcore_text(path, vmcore, facts, counts);
   return {};
 }
 

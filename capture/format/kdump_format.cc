@@ -6,9 +6,9 @@
 
 namespace dw {
 
-Result<KdumpLayout> make_kdump_layout(uint64_t block_size, uint64_t notes_size, uint64_t max_mapnr,
-                                      uint64_t kept_pages) {
-  DW_CHECK(kept_pages <= max_mapnr && max_mapnr <= uint64_t{1} << 52);
+Result<KdumpLayout> make_kdump_layout(uint64_t block_size, uint64_t notes_size,
+                                      uint64_t max_mapnr) {
+  DW_CHECK(max_mapnr <= uint64_t{1} << 52);
   KdumpLayout layout;
   layout.block_size = block_size;
   layout.sub_header_offset = block_size;
@@ -21,10 +21,13 @@ Result<KdumpLayout> make_kdump_layout(uint64_t block_size, uint64_t notes_size, 
         .at(Where::kPfn, max_mapnr);
   layout.second_bitmap_offset = layout.first_bitmap_offset + layout.bitmap_size;
   layout.descriptors_offset = layout.second_bitmap_offset + layout.bitmap_size;
-  layout.descriptor_count = kept_pages;
-  layout.data_offset =
-      align_up(layout.descriptors_offset + kept_pages * sizeof(PageDescriptor), block_size);
   return layout;
+}
+
+void KdumpLayout::set_descriptor_count(uint64_t count) {
+  DW_CHECK(count <= bitmap_size * 8);
+  descriptor_count = count;
+  data_offset = align_up(descriptors_offset + count * sizeof(PageDescriptor), block_size);
 }
 
 }  // namespace dw

@@ -89,10 +89,13 @@ struct KdumpLayout {
   uint64_t descriptors_offset = 0;
   uint64_t descriptor_count = 0;
   uint64_t data_offset = 0;
+
+  // Places descriptors and data; the rest of the file does not depend on how many pages are kept.
+  void set_descriptor_count(uint64_t count);
 };
 
-// `max_mapnr` is one past the last page frame. Errors: kUnsupported if the format cannot hold it.
-Result<KdumpLayout> make_kdump_layout(uint64_t block_size, uint64_t notes_size, uint64_t max_mapnr,
-                                      uint64_t kept_pages);
+// All but descriptor_count and data_offset. `max_mapnr` is one past the last page frame. Errors:
+// kUnsupported if the format cannot hold it.
+Result<KdumpLayout> make_kdump_layout(uint64_t block_size, uint64_t notes_size, uint64_t max_mapnr);
 
 }  // namespace dw

@@ -27,13 +27,11 @@ uint32_t saturate(uint64_t value) {
 
 Result<KdumpWriter> KdumpWriter::create(Target& target, const KdumpDescription& description,
                                         uint64_t page_size) {
-  DW_ASSIGN(KdumpLayout layout, make_kdump_layout(page_size, description.notes.size(),
-                                                  description.max_mapnr, description.kept_pages));
+  DW_ASSIGN(KdumpLayout layout,
+            make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
   KdumpWriter writer(target, description, layout);
   writer.pending_.reserve(kMaxPending);
   writer.runs_.reserve(kMaxPending);
-  writer.zero_page_offset_ = layout.data_offset;
-  writer.data_end_ = writer.checkpoint_end_ = layout.data_offset + page_size;
   return writer;
 }
 
@@ -50,7 +48,7 @@ KdumpHeader KdumpWriter::header(uint32_t status) const {
   header.bitmap_blocks = static_cast<uint32_t>(2 * layout_.bitmap_size / layout_.block_size);
   header.max_mapnr = saturate(description_.max_mapnr);
   header.total_ram_blocks = saturate(description_.ram_pages);
-  header.written_blocks = saturate(description_.kept_pages);
+  header.written_blocks = saturate(layout_.descriptor_count);
   header.cpu_count = static_cast<int32_t>(std::max(1U, description_.cpu_count));
   return header;
 }
@@ -71,8 +69,13 @@ KdumpSubHeader KdumpWriter::sub_header() const {
   return sub;
 }
 
-Status KdumpWriter::begin() {
-  DW_TRY(target_->preallocate(0, data_end_));
+Status KdumpWriter::begin(uint64_t kept_pages) {
+  layout_.set_descriptor_count(kept_pages);
+  zero_page_offset_ = layout_.data_offset;
+  data_end_ = checkpoint_end_ = layout_.data_offset + layout_.block_size;
+  // Not the bitmaps: they are written already, and what was not written of them reads as zeros.
+  DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
+  DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
   KdumpHeader first = header(compression_flag(description_.compression) | kStatusIncomplete);
   DW_TRY(target_->write_at(0, bytes_of(first)));
   KdumpSubHeader second = sub_header();
@@ -89,12 +92,14 @@ Status KdumpWriter::write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Byt
   return target_->write_at(bitmap_offset + first_pfn / 8, bits.first(length));
 }
 
-Status KdumpWriter::write_first_bitmap(uint64_t first_pfn, Bytes bits) {
-  return write_bitmap(layout_.first_bitmap_offset, first_pfn, bits);
+Status KdumpWriter::write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) {
+  DW_TRY(write_bitmap(layout_.first_bitmap_offset, first_pfn, present));
+  return write_bitmap(layout_.second_bitmap_offset, first_pfn, kept);
 }
 
-Status KdumpWriter::write_second_bitmap(uint64_t first_pfn, Bytes bits) {
-  return write_bitmap(layout_.second_bitmap_offset, first_pfn, bits);
+Status KdumpWriter::read_second_bitmap(uint64_t first_pfn, MutableBytes bits) {
+  DW_CHECK(first_pfn % 8 == 0 && range_fits(first_pfn / 8, bits.size(), layout_.bitmap_size));
+  return target_->read_at(layout_.second_bitmap_offset + first_pfn / 8, bits);
 }
 
 Status KdumpWriter::publish() {

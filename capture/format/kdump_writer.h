@@ -1,8 +1,9 @@
 // Writes a kdump file to a target so that it can be opened at any moment after begin() and never
 // shows a wrong page: data first, sync, then the descriptors that point to it.
 //
-// Order of calls: begin(), write_first_bitmap() and write_second_bitmap() for each window,
-// publish(), append() for each chunk in plan order, finish(). Owned and called by one thread.
+// Order of calls: write_bitmaps() for each window, begin(), publish(), append() for each chunk in
+// plan order, finish(). Owned and called by one thread, except write_bitmaps() and
+// read_second_bitmap(), which may be called from several at once.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,6 @@ struct KdumpDescription {
   uint64_t vmcoreinfo_size = 0;    // 0: none
   uint64_t max_mapnr = 0;
   uint64_t ram_pages = 0;
-  uint64_t kept_pages = 0;
 };
 
 class KdumpWriter {
@@ -42,11 +42,14 @@ class KdumpWriter {
   static Result<KdumpWriter> create(Target& target, const KdumpDescription& description,
                                     uint64_t page_size);
 
+  // Bits of the window that starts at `first_pfn`: pages that are RAM, pages that are kept. What
+  // lies beyond max_mapnr is cut off. Windows without memory need not be written.
+  Status write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept);
+  // Reads back what write_bitmaps() wrote as kept.
+  Status read_second_bitmap(uint64_t first_pfn, MutableBytes bits);
+
   // Reserves the head of the file and writes headers (INCOMPLETE), notes and the zero page.
-  Status begin();
-  // Bits of the window that starts at `first_pfn`; what lies beyond max_mapnr is cut off.
-  Status write_first_bitmap(uint64_t first_pfn, Bytes bits);
-  Status write_second_bitmap(uint64_t first_pfn, Bytes bits);
+  Status begin(uint64_t kept_pages);
   // Syncs and shows the file as an incomplete dump.
   Status publish();
 

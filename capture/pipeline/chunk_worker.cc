@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "capture/codec/zero.h"
-#include "capture/plan/presence.h"
 
 namespace dw {
 
@@ -15,22 +14,25 @@ namespace {
 // second-level cache until they are compressed.
 constexpr unsigned kRunPages = 32;
 
-// The lowest run of set bits at or after `from`, cut at kRunPages; empty if there is none.
+bool test(const ChunkBits& bits, unsigned bit) { return (bits[bit / 64] >> (bit % 64) & 1) != 0; }
+
 struct Run {
   unsigned begin;
   unsigned count;
 };
 
-bool test(Bytes bits, unsigned bit) {
-  return (bits[bit / 8] & std::byte{1} << (bit % 8)) != std::byte{0};
+// The lowest run of set bits at or after `from`, cut at kRunPages; empty if there is none.
+Run next_run(const ChunkBits& bits, unsigned from) {
+  while (from < kChunkPages && !test(bits, from)) ++from;
+  Run run{.begin = from, .count = 0};
+  while (from < kChunkPages && run.count < kRunPages && test(bits, from)) ++from, ++run.count;
+  return run;
 }
 
-Run next_run(Bytes bits, unsigned from) {
-  unsigned end = static_cast<unsigned>(bits.size() * 8);
-  while (from < end && !test(bits, from)) ++from;
-  Run run{.begin = from, .count = 0};
-  while (from < end && run.count < kRunPages && test(bits, from)) ++from, ++run.count;
-  return run;
+unsigned count_bits(const ChunkBits& bits) {
+  int count = 0;
+  for (uint64_t word : bits) count += std::popcount(word);
+  return static_cast<unsigned>(count);
 }
 
 }  // namespace
@@ -39,6 +41,7 @@ PageCounts& PageCounts::operator+=(const PageCounts& other) {
   stored += other.stored;
   zero += other.zero;
   missing += other.missing;
+  changed_chunks += other.changed_chunks;
   return *this;
 }
 
@@ -75,32 +78,65 @@ void ChunkOutput::add(PageRecord record) {
   }
 }
 
-ChunkWorker::ChunkWorker(const Vmcore& vmcore, PageCompressor compressor, Buffer copy,
-                         bool share_zero_pages)
+ChunkWorker::ChunkWorker(const Vmcore& vmcore, WindowClassifier classifier,
+                         PageCompressor compressor, Buffer copy, bool share_zero_pages)
     : vmcore_(&vmcore),
+      classifier_(std::move(classifier)),
       reader_(vmcore),
       compressor_(std::move(compressor)),
       copy_(std::move(copy)),
       share_zero_pages_(share_zero_pages) {}
 
-Result<ChunkWorker> ChunkWorker::create(const Vmcore& vmcore, CompressionOptions compression,
-                                        bool share_zero_pages) {
+Result<ChunkWorker> ChunkWorker::create(const Vmcore& vmcore, const VmcoreLayout& layout,
+                                        CompressionOptions compression, unsigned dump_level) {
+  DW_ASSIGN(WindowClassifier classifier, WindowClassifier::create(vmcore, layout, dump_level));
   DW_ASSIGN(PageCompressor compressor, PageCompressor::create(compression, vmcore.page_size()));
   DW_ASSIGN(Buffer copy, Buffer::allocate(kRunPages * vmcore.page_size()));
-  return ChunkWorker(vmcore, std::move(compressor), std::move(copy), share_zero_pages);
+  bool share_zero_pages = (dump_level & kLeaveOutZero) != 0;
+  return ChunkWorker(vmcore, std::move(classifier), std::move(compressor), std::move(copy),
+                     share_zero_pages);
 }
 
 size_t ChunkWorker::memory_bytes(CompressionOptions compression, uint64_t page_size) {
-  return kRunPages * page_size + PageCompressor::memory_bytes(compression, page_size);
+  return kRunPages * page_size + WindowClassifier::memory_bytes() +
+         PageCompressor::memory_bytes(compression, page_size);
 }
 
-void ChunkWorker::process(const PlannedChunk& chunk, ChunkOutput& output) {
+void ChunkWorker::process(const PlannedChunk& chunk, const PlannedBits& planned_bits,
+                          ChunkOutput& output) {
   output.clear();
-  std::array<std::byte, kChunkPages / 8> bits;
-  present_bits(vmcore_->memory(), chunk.first_pfn, bits);
-  for (Run run = next_run(bits, 0); run.count > 0; run = next_run(bits, run.begin + run.count))
-    process_run(chunk.first_pfn + run.begin, run.count, output);
+  ChunkBits bits;
+  ClassCounts counts;
+  classifier_.classify(chunk.first_pfn, kChunkPages, bits, counts);
+  if (count_bits(bits) == chunk.kept && chunk_digest(bits) == chunk.digest)
+    process_pages(chunk.first_pfn, bits, output);
+  else
+    process_changed(chunk, bits, planned_bits, output);
   DW_CHECK(output.records().size() == chunk.kept);
+}
+
+// Memory changed between the passes. The descriptors' places are those of pass 1: pages that are
+// kept now but were not then are left out, pages that may not be read now are missing.
+void ChunkWorker::process_changed(const PlannedChunk& chunk, const ChunkBits& now,
+                                  const PlannedBits& planned_bits, ChunkOutput& output) {
+  output.mark_changed();
+  Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
+  // Without the bitmap no page has a known place: all of them are missing rather than wrong.
+  bool usable = planned.ok() && count_bits(*planned) == chunk.kept;
+  for (unsigned i = 0; i < kChunkPages; ++i) {
+    if (!usable || !test(*planned, i)) continue;
+    if (test(now, i))
+      process_run(chunk.first_pfn + i, 1, output);
+    else
+      output.add({.size = 0, .state = PageState::kMissing});
+  }
+  while (output.records().size() < chunk.kept)
+    output.add({.size = 0, .state = PageState::kMissing});
+}
+
+void ChunkWorker::process_pages(uint64_t first_pfn, const ChunkBits& bits, ChunkOutput& output) {
+  for (Run run = next_run(bits, 0); run.count > 0; run = next_run(bits, run.begin + run.count))
+    process_run(first_pfn + run.begin, run.count, output);
 }
 
 void ChunkWorker::process_run(uint64_t first_pfn, unsigned count, ChunkOutput& output) {

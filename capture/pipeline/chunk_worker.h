@@ -2,11 +2,12 @@
 //
 // One ChunkWorker per thread; it owns its window on the vmcore, its copy buffer and its compressor.
 // Everything is allocated by create(); process() cannot fail as a whole: a page that cannot be read
-// is a missing page.
+// is a missing page, and where the pages to keep are no longer those of pass 1, the plan holds.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "capture/base/buffer.h"
@@ -14,6 +15,7 @@
 #include "capture/codec/page_compressor.h"
 #include "capture/pipeline/page_record.h"
 #include "capture/plan/plan.h"
+#include "capture/plan/window_classifier.h"
 #include "capture/source/vmcore.h"
 
 namespace dw {
@@ -22,6 +24,7 @@ struct PageCounts {
   uint64_t stored = 0;
   uint64_t zero = 0;
   uint64_t missing = 0;
+  uint64_t changed_chunks = 0;  // judged differently by pass 2 than by pass 1
 
   PageCounts& operator+=(const PageCounts& other);
 };
@@ -38,6 +41,7 @@ class ChunkOutput {
   [[nodiscard]] const PageCounts& counts() const { return counts_; }
 
   void clear();
+  void mark_changed() { counts_.changed_chunks = 1; }
   // Room for one more page, uncompressed.
   [[nodiscard]] MutableBytes room(uint64_t page_size);
   void add(PageRecord record);
@@ -50,24 +54,32 @@ class ChunkOutput {
   PageCounts counts_;
 };
 
+// The pages of a chunk that pass 1 kept, as they were written to the dump's bitmap. Asked only for
+// chunks that look different in pass 2; called from any thread.
+using PlannedBits = std::function<Result<ChunkBits>(uint64_t first_pfn)>;
+
 class ChunkWorker {
  public:
-  // `share_zero_pages`: dump level bit 1.
-  static Result<ChunkWorker> create(const Vmcore& vmcore, CompressionOptions compression,
-                                    bool share_zero_pages);
+  static Result<ChunkWorker> create(const Vmcore& vmcore, const VmcoreLayout& layout,
+                                    CompressionOptions compression, unsigned dump_level);
 
-  void process(const PlannedChunk& chunk, ChunkOutput& output);
+  void process(const PlannedChunk& chunk, const PlannedBits& planned_bits, ChunkOutput& output);
 
   // Memory that one worker takes, in bytes.
   [[nodiscard]] static size_t memory_bytes(CompressionOptions compression, uint64_t page_size);
 
  private:
-  ChunkWorker(const Vmcore& vmcore, PageCompressor compressor, Buffer copy, bool share_zero_pages);
+  ChunkWorker(const Vmcore& vmcore, WindowClassifier classifier, PageCompressor compressor,
+              Buffer copy, bool share_zero_pages);
 
+  void process_changed(const PlannedChunk& chunk, const ChunkBits& now,
+                       const PlannedBits& planned_bits, ChunkOutput& output);
+  void process_pages(uint64_t first_pfn, const ChunkBits& bits, ChunkOutput& output);
   void process_run(uint64_t first_pfn, unsigned count, ChunkOutput& output);
   void process_page(Bytes page, ChunkOutput& output);
 
   const Vmcore* vmcore_;
+  WindowClassifier classifier_;
   VmcoreReader reader_;
   PageCompressor compressor_;
   Buffer copy_;

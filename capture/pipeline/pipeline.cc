@@ -16,15 +16,15 @@ size_t Pipeline::memory_bytes(const PipelineOptions& options, uint64_t page_size
   return slots + options.threads * ChunkWorker::memory_bytes(options.compression, page_size);
 }
 
-Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const Plan& plan,
+Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const VmcoreLayout& layout,
                                   const PipelineOptions& options) {
   DW_CHECK(options.threads >= 1);
-  Pipeline pipeline(plan);
+  Pipeline pipeline;
   pipeline.workers_.reserve(options.threads);
   pipeline.slots_.reserve(slot_count(options.threads));
   for (unsigned i = 0; i < options.threads; ++i) {
     Result<ChunkWorker> worker =
-        ChunkWorker::create(vmcore, options.compression, options.share_zero_pages);
+        ChunkWorker::create(vmcore, layout, options.compression, options.dump_level);
     Result<ChunkOutput> first = ChunkOutput::create(vmcore.page_size());
     Result<ChunkOutput> second = ChunkOutput::create(vmcore.page_size());
     bool all = worker.ok() && first.ok() && second.ok();
@@ -42,11 +42,14 @@ Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const Plan& plan,
 }
 
 Pipeline::Pipeline(Pipeline&& other) noexcept
-    : workers_(std::move(other.workers_)), slots_(std::move(other.slots_)), cursor_(other.cursor_) {
-  DW_CHECK(other.claimed_ == 0);  // not while it runs
+    : workers_(std::move(other.workers_)), slots_(std::move(other.slots_)) {
+  DW_CHECK(!other.cursor_);  // not once it ran
 }
 
-Status Pipeline::run(const Consume& consume) {
+Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume) {
+  DW_CHECK(!cursor_);
+  cursor_.emplace(plan);
+  planned_bits_ = &planned_bits;
   std::vector<WorkerStart> starts;
   std::vector<Thread> threads;
   Status status = start_threads(starts, threads);
@@ -79,7 +82,7 @@ void Pipeline::work_until_done(ChunkWorker& worker) {
   std::unique_lock lock(mutex_);
   while (Slot* slot = claim(lock)) {
     lock.unlock();
-    worker.process(slot->chunk, slot->output);
+    worker.process(slot->chunk, *planned_bits_, slot->output);
     lock.lock();
     slot->state = Slot::State::kReady;
     slot_ready_.notify_one();
@@ -92,7 +95,7 @@ Pipeline::Slot* Pipeline::claim(std::unique_lock<std::mutex>& lock) {
     return stopping_ || exhausted_ || slots_[claimed_ % slots_.size()].state == Slot::State::kFree;
   });
   if (stopping_ || exhausted_) return nullptr;
-  std::optional<PlannedChunk> chunk = cursor_.next();
+  std::optional<PlannedChunk> chunk = cursor_->next();
   if (!chunk) {
     exhausted_ = true;
     slot_freed_.notify_all();

@@ -22,7 +22,7 @@ namespace dw {
 struct PipelineOptions {
   unsigned threads = 1;
   CompressionOptions compression;
-  bool share_zero_pages = true;
+  unsigned dump_level = 0;
 };
 
 class Pipeline {
@@ -30,8 +30,8 @@ class Pipeline {
   using Consume = std::function<Status(const PlannedChunk&, const ChunkOutput&)>;
 
   // Allocates slots and workers; with less memory than `options.threads` needs, fewer workers, but
-  // at least one. `vmcore` and `plan` must outlive the pipeline.
-  static Result<Pipeline> create(const Vmcore& vmcore, const Plan& plan,
+  // at least one. `vmcore` and `layout` must outlive the pipeline.
+  static Result<Pipeline> create(const Vmcore& vmcore, const VmcoreLayout& layout,
                                  const PipelineOptions& options);
   Pipeline(Pipeline&& other) noexcept;
   Pipeline& operator=(Pipeline&&) = delete;
@@ -43,7 +43,7 @@ class Pipeline {
 
   // Passes each chunk of the plan to `consume`, in order, on the calling thread. Returns the first
   // error of `consume`, or of starting the first thread. Called once.
-  Status run(const Consume& consume);
+  Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume);
 
   // Memory for `threads` threads, in bytes.
   [[nodiscard]] static size_t memory_bytes(const PipelineOptions& options, uint64_t page_size);
@@ -60,7 +60,7 @@ class Pipeline {
     ChunkWorker* worker;
   };
 
-  explicit Pipeline(const Plan& plan) : cursor_(plan) {}
+  Pipeline() = default;
 
   static void work(void* start);
   void work_until_done(ChunkWorker& worker);
@@ -76,9 +76,10 @@ class Pipeline {
   std::mutex mutex_;
   std::condition_variable slot_freed_;
   std::condition_variable slot_ready_;
-  Plan::Cursor cursor_;     // guarded by mutex_, as all below
-  uint64_t claimed_ = 0;    // chunks handed to workers
-  bool exhausted_ = false;  // the cursor has no more
+  const PlannedBits* planned_bits_ = nullptr;  // while run() runs
+  std::optional<Plan::Cursor> cursor_;         // guarded by mutex_, as all below
+  uint64_t claimed_ = 0;                       // chunks handed to workers
+  bool exhausted_ = false;                     // the cursor has no more
   bool stopping_ = false;
 };
 

@@ -1,21 +1,126 @@
 #include "capture/plan/pass_one.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <mutex>
+#include <optional>
 
+#include "capture/base/thread.h"
+#include "capture/kernel/important_pages.h"
 #include "capture/plan/presence.h"
 
 namespace dw {
 
-Result<Plan> plan_pages(const Vmcore& vmcore) {
-  DW_ASSIGN(PlanBuilder builder, PlanBuilder::create(vmcore.memory()));
-  std::array<std::byte, kWindowPages / 8> bits;
-  std::array<ChunkPriority, kWindowChunks> priorities;
-  priorities.fill(ChunkPriority::kKernel);
-  for (size_t window = 0; window < builder.window_count(); ++window) {
-    present_bits(vmcore.memory(), builder.first_pfn(window), bits);
-    builder.set_window(window, bits, priorities);
+namespace {
+
+// What the threads of one run share.
+struct Run {
+  Run(const Vmcore& vmcore_in, const WindowBitmaps& bitmaps_in,
+      std::span<const PfnRange> essential_in, PlanBuilder& builder_in)
+      : vmcore(vmcore_in), bitmaps(bitmaps_in), essential(essential_in), builder(builder_in) {}
+
+  const Vmcore& vmcore;
+  const WindowBitmaps& bitmaps;
+  std::span<const PfnRange> essential;
+  PlanBuilder& builder;
+  std::atomic<size_t> next_window{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex;
+  ClassCounts counts;          // guarded by mutex
+  std::optional<Error> error;  // guarded by mutex; the first one
+};
+
+struct Job {
+  Run* run;
+  WindowClassifier* classifier;
+};
+
+void mark_essential(std::span<const PfnRange> essential, uint64_t first_pfn,
+                    std::span<ChunkPriority> priorities) {
+  uint64_t end_pfn = first_pfn + kWindowPages;
+  auto range = std::ranges::upper_bound(essential, first_pfn, {}, &PfnRange::end);
+  for (; range != essential.end() && range->begin < end_pfn; ++range) {
+    uint64_t first = (std::max(range->begin, first_pfn) - first_pfn) / kChunkPages;
+    uint64_t last = (std::min(range->end, end_pfn) - 1 - first_pfn) / kChunkPages;
+    std::ranges::fill(priorities.subspan(first, last - first + 1), ChunkPriority::kEssential);
   }
-  return std::move(builder).finish();
+}
+
+Status judge_window(Run& run, size_t window, WindowClassifier& classifier, ClassCounts& counts) {
+  uint64_t first_pfn = run.builder.first_pfn(window);
+  std::array<uint64_t, kWindowWords> kept;
+  std::array<bool, kWindowChunks> kernel_chunks;
+  classifier.classify(first_pfn, kWindowPages, kept, counts, kernel_chunks);
+
+  std::array<ChunkPriority, kWindowChunks> priorities;
+  std::ranges::transform(kernel_chunks, priorities.begin(), [](bool kernel) {
+    return kernel ? ChunkPriority::kKernel : ChunkPriority::kOther;
+  });
+  mark_essential(run.essential, first_pfn, priorities);
+  run.builder.set_window(window, kept, priorities);
+
+  std::array<std::byte, kWindowPages / 8> present;
+  present_bits(run.vmcore.memory(), first_pfn, present);
+  return run.bitmaps(first_pfn, present, std::as_bytes(std::span(kept)));
+}
+
+void judge_windows(Run& run, WindowClassifier& classifier) {
+  ClassCounts counts;
+  std::optional<Error> error;
+  size_t count = run.builder.window_count();
+  for (size_t window = run.next_window++; window < count && !run.failed;
+       window = run.next_window++) {
+    Status judged = judge_window(run, window, classifier, counts);
+    if (judged.ok()) continue;
+    error = judged.error();
+    run.failed = true;
+  }
+  std::lock_guard lock(run.mutex);
+  run.counts += counts;
+  if (error && !run.error) run.error = error;
+}
+
+void work(void* job) {
+  judge_windows(*static_cast<Job*>(job)->run, *static_cast<Job*>(job)->classifier);
+}
+
+}  // namespace
+
+Result<PassOne> PassOne::create(const Vmcore& vmcore, const VmcoreLayout& layout,
+                                unsigned dump_level, unsigned threads) {
+  DW_CHECK(threads >= 1);
+  PassOne pass(vmcore, layout);
+  pass.classifiers_.reserve(threads);
+  for (unsigned i = 0; i < threads; ++i) {
+    Result<WindowClassifier> classifier = WindowClassifier::create(vmcore, layout, dump_level);
+    if (!classifier.ok() && i == 0) return classifier.error();
+    if (!classifier.ok()) break;
+    pass.classifiers_.push_back(std::move(*classifier));
+  }
+  return pass;
+}
+
+Result<PassOneResult> PassOne::run(const WindowBitmaps& bitmaps) {
+  DW_ASSIGN(PlanBuilder builder, PlanBuilder::create(vmcore_->memory()));
+  ImportantPages important = find_important_pages(*vmcore_, *layout_);
+  Run run(*vmcore_, bitmaps, important.ranges, builder);
+  // The calling thread does its share, so a thread that cannot be started only makes it slower.
+  std::vector<Job> jobs;
+  std::vector<Thread> threads;
+  jobs.reserve(classifiers_.size());
+  threads.reserve(classifiers_.size());
+  for (size_t i = 1; i < classifiers_.size(); ++i) {
+    jobs.push_back({.run = &run, .classifier = &classifiers_[i]});
+    Result<Thread> thread = Thread::start(work, &jobs.back());
+    if (!thread.ok()) break;
+    threads.push_back(std::move(*thread));
+  }
+  judge_windows(run, classifiers_[0]);
+  for (Thread& thread : threads) thread.join();
+  if (run.error) return *run.error;
+  return PassOneResult{
+      .plan = std::move(builder).finish(), .counts = run.counts, .essential_cut = important.cut};
 }
 
 }  // namespace dw

@@ -1,12 +1,47 @@
-// Pass 1: looks at every window once and makes the plan. Thread safety: called by one thread.
+// Pass 1: judges every page once and makes the plan.
+//
+// All threads judge windows, each with a classifier of its own; the result does not depend on how
+// many there are. Only counters stay; the bitmaps are handed out window by window.
 #pragma once
 
+#include <functional>
+#include <vector>
+
+#include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/kernel/layout.h"
 #include "capture/plan/plan.h"
+#include "capture/plan/window_classifier.h"
 #include "capture/source/vmcore.h"
 
 namespace dw {
 
-Result<Plan> plan_pages(const Vmcore& vmcore);
+// The bitmaps of the window that starts at `first_pfn`: which pages are in the vmcore, and which of
+// them are kept. Called from several threads at once, once per window with memory, in any order.
+using WindowBitmaps = std::function<Status(uint64_t first_pfn, Bytes present, Bytes kept)>;
+
+struct PassOneResult {
+  Plan plan;
+  ClassCounts counts;
+  bool essential_cut = false;  // more page tables than are put first
+};
+
+class PassOne {
+ public:
+  // Allocates what the threads need: fewer threads if memory is short, but at least one. `vmcore`
+  // and `layout` must outlive it.
+  static Result<PassOne> create(const Vmcore& vmcore, const VmcoreLayout& layout,
+                                unsigned dump_level, unsigned threads);
+
+  // Returns the first error of `bitmaps`. May be called again.
+  Result<PassOneResult> run(const WindowBitmaps& bitmaps);
+
+ private:
+  PassOne(const Vmcore& vmcore, const VmcoreLayout& layout) : vmcore_(&vmcore), layout_(&layout) {}
+
+  const Vmcore* vmcore_;
+  const VmcoreLayout* layout_;
+  std::vector<WindowClassifier> classifiers_;
+};
 
 }  // namespace dw

@@ -26,14 +26,23 @@ size_t count_windows(const PhysicalMap& memory) {
   return count;
 }
 
-unsigned count_bits(Bytes bitmap) {
-  unsigned count = 0;
-  for (size_t at = 0; at < bitmap.size(); at += sizeof(uint64_t))
-    count += static_cast<unsigned>(std::popcount(load<uint64_t>(bitmap, at)));
-  return count;
+unsigned count_bits(const ChunkBits& bits) {
+  int count = 0;
+  for (uint64_t word : bits) count += std::popcount(word);
+  return static_cast<unsigned>(count);
 }
 
 }  // namespace
+
+unsigned chunk_digest(const ChunkBits& bits) {
+  // Odd constants without a pattern (of the golden ratio and of square roots): one changed bit of a
+  // word reaches the top five bits.
+  constexpr uint64_t kFactors[] = {0x9e3779b97f4a7c15, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
+                                   0xa54ff53a5f1d36f1};
+  uint64_t sum = 0;
+  for (size_t i = 0; i < bits.size(); ++i) sum = (sum ^ bits[i]) * kFactors[i];
+  return static_cast<unsigned>(sum >> 59);
+}
 
 size_t Plan::memory_bytes(const PhysicalMap& memory) {
   return count_windows(memory) * (sizeof(Window) + kWindowChunks * sizeof(uint16_t));
@@ -48,12 +57,14 @@ std::optional<PlannedChunk> Plan::Cursor::next() {
       while (chunk_ < kWindowChunks) {
         uint16_t entry = plan_->chunks_[window_ * kWindowChunks + chunk_];
         unsigned kept = entry & kKeptMask;
+        unsigned priority = entry >> kKeptBits & ((1U << kPriorityBits) - 1);
         PlannedChunk chunk{.first_pfn = window.index * kWindowPages + chunk_ * kChunkPages,
                            .rank = rank_,
-                           .kept = kept};
+                           .kept = kept,
+                           .digest = static_cast<unsigned>(entry) >> (kKeptBits + kPriorityBits)};
         rank_ += kept;
         ++chunk_;
-        if (kept > 0 && entry >> kKeptBits == priority_) return chunk;
+        if (kept > 0 && priority == priority_) return chunk;
       }
     }
   }
@@ -71,13 +82,16 @@ Result<PlanBuilder> PlanBuilder::create(const PhysicalMap& memory) {
   return builder;
 }
 
-void PlanBuilder::set_window(size_t window, Bytes kept, std::span<const ChunkPriority> priorities) {
-  DW_CHECK(kept.size() == kWindowPages / 8 && priorities.size() == kWindowChunks);
+void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
+                             std::span<const ChunkPriority> priorities) {
+  DW_CHECK(kept.size() == kWindowWords && priorities.size() == kWindowChunks);
   for (size_t chunk = 0; chunk < kWindowChunks; ++chunk) {
-    unsigned count = count_bits(kept.subspan(chunk * (kChunkPages / 8), kChunkPages / 8));
+    ChunkBits bits;
+    std::ranges::copy(kept.subspan(chunk * bits.size(), bits.size()), bits.begin());
     unsigned priority = static_cast<unsigned>(priorities[chunk]);
+    unsigned upper = priority | chunk_digest(bits) << Plan::kPriorityBits;
     plan_.chunks_[window * kWindowChunks + chunk] =
-        static_cast<uint16_t>(count | priority << Plan::kKeptBits);
+        static_cast<uint16_t>(count_bits(bits) | upper << Plan::kKeptBits);
   }
 }
 

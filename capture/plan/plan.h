@@ -1,11 +1,13 @@
 // The plan: which chunks of memory are written, in which order, and where each page's descriptor
 // stands.
 //
-// A chunk is 256 aligned page frames. The plan keeps two bytes per chunk (2 MiB per TiB of RAM) and
-// sixteen per window; the pages themselves are found again when they are copied.
-// Thread safety: immutable after PlanBuilder::finish().
+// A chunk is kChunkPages (256) aligned page frames. The plan keeps two bytes per chunk (2 MiB per
+// TiB of RAM) and sixteen per window; the pages themselves are found again when they are copied,
+// and five bits of digest tell whether they are the same ones. Thread safety: immutable after
+// PlanBuilder::finish().
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -14,14 +16,15 @@
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/source/physical_map.h"
+#include "filters/page_rules.h"
 
 namespace dw {
 
-inline constexpr uint64_t kChunkPages = 256;
 // One memory section of x86_64 (128 MiB), at least the kernel's largest buddy block (4 MiB). Its
 // bitmap is exactly one 4 KiB block of a kdump file.
 inline constexpr uint64_t kWindowPages = 32768;
 inline constexpr uint64_t kWindowChunks = kWindowPages / kChunkPages;
+inline constexpr uint64_t kWindowWords = kWindowPages / 64;
 
 // Chunks are written in this order; within one priority in order of address.
 enum class ChunkPriority : uint8_t {
@@ -31,11 +34,18 @@ enum class ChunkPriority : uint8_t {
 };
 inline constexpr unsigned kPriorityCount = 3;
 
+// One bit per page frame of a chunk, least significant first: the pages that are kept.
+using ChunkBits = std::array<uint64_t, kChunkPages / 64>;
+
 struct PlannedChunk {
   uint64_t first_pfn;
-  uint64_t rank;  // of the chunk's first kept page among all kept pages, in order of pfn
-  unsigned kept;  // pages, 1..256
+  uint64_t rank;    // of the chunk's first kept page among all kept pages, in order of pfn
+  unsigned kept;    // pages, 1..256
+  unsigned digest;  // chunk_digest() of the pages that pass 1 kept
 };
+
+// Five bits that differ for most different sets of pages.
+[[nodiscard]] unsigned chunk_digest(const ChunkBits& bits);
 
 class Plan {
  public:
@@ -67,8 +77,9 @@ class Plan {
     uint64_t rank_base;  // kept pages in all windows before
   };
 
-  // Per chunk: kept pages in the low 9 bits, priority above.
+  // Per chunk: kept pages in the low 9 bits, then 2 bits of priority, then 5 of digest.
   static constexpr unsigned kKeptBits = 9;
+  static constexpr unsigned kPriorityBits = 2;
 
   std::vector<Window> windows_;   // those with memory in them, ascending
   std::vector<uint16_t> chunks_;  // kWindowChunks for each of windows_
@@ -89,7 +100,8 @@ class PlanBuilder {
   }
 
   // `kept` is the window's bitmap, one bit per page frame, least significant first.
-  void set_window(size_t window, Bytes kept, std::span<const ChunkPriority> priorities);
+  void set_window(size_t window, std::span<const uint64_t> kept,
+                  std::span<const ChunkPriority> priorities);
 
   [[nodiscard]] Plan finish() &&;
 

@@ -221,8 +221,11 @@ void WindowClassifier::settle_chunk(uint64_t first_pfn, std::span<uint64_t> verd
 }
 
 void WindowClassifier::classify(uint64_t first_pfn, uint64_t page_count,
-                                std::span<uint64_t> verdict, ClassCounts& counts) {
+                                std::span<uint64_t> verdict, ClassCounts& counts,
+                                std::span<bool> kernel_chunks) {
   State& s = *state_;
+  DW_CHECK(kernel_chunks.empty() || kernel_chunks.size() >= page_count / kChunkPages);
+  std::ranges::fill(kernel_chunks, false);
   DW_CHECK(first_pfn % kChunkPages == 0 && page_count % kChunkPages == 0);
   DW_CHECK(verdict.size() >= page_count / 64);
   DW_CHECK(checked_add(first_pfn, page_count).has_value());
@@ -244,7 +247,10 @@ void WindowClassifier::classify(uint64_t first_pfn, uint64_t page_count,
       load_piece(pfn, std::min(piece_end, end_pfn) - pfn);
     }
     judge_chunk(pfn);
+    uint64_t kernel_before = counts.kernel();
     settle_chunk(pfn, verdict.subspan((pfn - first_pfn) / 64, kChunkPages / 64), counts);
+    if (!kernel_chunks.empty())
+      kernel_chunks[(pfn - first_pfn) / kChunkPages] = counts.kernel() > kernel_before;
   }
 }
 

@@ -35,6 +35,10 @@ struct ClassCounts {
     return unknown[static_cast<size_t>(reason)];
   }
   [[nodiscard]] uint64_t total() const;
+  // The kernel's own pages and those that might be.
+  [[nodiscard]] uint64_t kernel() const {
+    return of(PageClass::kOther) + of(PageClass::kSlab) + of(PageClass::kUnknown);
+  }
   ClassCounts& operator+=(const ClassCounts& other);
   friend bool operator==(const ClassCounts&, const ClassCounts&) = default;
 };
@@ -45,12 +49,16 @@ class WindowClassifier {
   static Result<WindowClassifier> create(const Vmcore& vmcore, const VmcoreLayout& layout,
                                          unsigned dump_level);
 
+  // Memory that one object takes, in bytes, with struct pages of 64 bytes.
+  [[nodiscard]] static size_t memory_bytes() { return 320 << 10; }
+
   // Judges pages [first_pfn, first_pfn + page_count), both multiples of kChunkPages: a window, a
   // chunk, or any run of chunks. Bit i of `verdict` (LSB first, page_count / 64 words) is set if
   // page first_pfn + i is in the vmcore and to be read and kept; zero pages are told later, while
-  // copying. Adds the pages that are in the vmcore to `counts`.
+  // copying. Adds the pages that are in the vmcore to `counts`. `kernel_chunks`, if not empty, has
+  // one element per chunk: whether it holds a page that is not cache, user or free.
   void classify(uint64_t first_pfn, uint64_t page_count, std::span<uint64_t> verdict,
-                ClassCounts& counts);
+                ClassCounts& counts, std::span<bool> kernel_chunks = {});
 
   // The same, for callers that want to know what each page is. One code per page, present or not.
   void classify_codes(uint64_t first_pfn, uint64_t page_count, std::span<PageCode> codes);

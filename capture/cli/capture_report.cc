@@ -1,0 +1,66 @@
+#include "capture/cli/capture_report.h"
+
+#include <cinttypes>
+
+#include "capture/report/message.h"
+
+namespace dw {
+
+JsonObject counts_json(const ClassCounts& counts) {
+  JsonObject classes;
+  for (size_t i = 0; i < kPageClassCount; ++i) {
+    auto page_class = static_cast<PageClass>(i);
+    // Zero pages are found while copying; they stand in the report of the dump.
+    if (page_class != PageClass::kZero) classes.add(name_of(page_class), counts.of(page_class));
+  }
+  JsonObject unknown;
+  for (size_t i = 0; i < kUnknownReasonCount; ++i) {
+    auto reason = static_cast<UnknownReason>(i);
+    if (counts.of(reason) > 0) unknown.add(name_of(reason), counts.of(reason));
+  }
+  JsonObject object;
+  object.add("ram", counts.total())
+      .add("kept", counts.kept)
+      .add("classes", classes)
+      .add("undecided", unknown);
+  return object;
+}
+
+std::string report_text(const CaptureOptions& options, const CrashFacts& facts,
+                        const ClassCounts& counts, const CaptureReport& report) {
+  JsonObject saved;
+  saved.add("stored", report.pages.stored)
+      .add("zero", report.pages.zero)
+      .add("missing", report.pages.missing);
+  JsonObject object;
+  object.add("state", report.state)
+      .add("release", facts.utsname.release)
+      .add("build_id", facts.vmcoreinfo.build_id().value_or(""))
+      .add("nodename", facts.utsname.nodename)
+      .add("crash_time", iso_time(facts.crash_seconds))
+      .add("dump_level", options.dump_level)
+      .add("compression", name_of(options.compression.compression))
+      .add("compression_level", options.compression.level)
+      .add("pages", counts_json(counts))
+      .add("saved_pages", saved)
+      .add("bytes", report.bytes)
+      .add("elapsed_ms", report.elapsed_ms);
+  return object.text() + "\n";
+}
+
+void print_gaps(const VmcoreLayout& layout) {
+  for (const LayoutGap& gap : layout.gaps)
+    print_message("warning: VMCOREINFO: %s is missing: %s", gap.key, gap.consequence);
+  if (!layout.usable())
+    print_message("warning: this kernel's pages cannot be judged: all but zero pages are kept");
+}
+
+void print_unknown(const ClassCounts& counts) {
+  for (size_t i = 0; i < kUnknownReasonCount; ++i) {
+    auto reason = static_cast<UnknownReason>(i);
+    if (counts.of(reason) > 0)
+      print_message("%" PRIu64 " pages are kept undecided: %s", counts.of(reason), name_of(reason));
+  }
+}
+
+}  // namespace dw

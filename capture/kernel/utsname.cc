@@ -49,17 +49,30 @@ std::optional<uint64_t> physical_address(const ElfHeaders& headers, uint64_t vir
   return std::nullopt;
 }
 
-UtsName read_utsname(const Vmcore& vmcore, const Vmcoreinfo& info) {
-  std::optional<uint64_t> symbol = info.symbol("init_uts_ns");
-  std::optional<uint64_t> offset = info.offset("uts_namespace.name");
-  if (!symbol || !offset) return utsname_from_vmcoreinfo(vmcore, info);
-  std::optional<uint64_t> virtual_address = checked_add(*symbol, *offset);
-  if (!virtual_address) return utsname_from_vmcoreinfo(vmcore, info);
+namespace {
+
+// The name at init_uts_ns + offset, if there is one.
+std::optional<UtsName> utsname_at(const Vmcore& vmcore, uint64_t symbol, uint64_t offset) {
+  std::optional<uint64_t> virtual_address = checked_add(symbol, offset);
+  if (!virtual_address) return std::nullopt;
   std::optional<uint64_t> address = physical_address(vmcore.headers(), *virtual_address);
   UtsName name{};
   VmcoreReader reader(vmcore);
   bool read = address && reader.read(*address, std::as_writable_bytes(std::span(&name, 1))).ok();
-  return read && is_plausible(name) ? name : utsname_from_vmcoreinfo(vmcore, info);
+  return read && is_plausible(name) ? std::optional(name) : std::nullopt;
+}
+
+}  // namespace
+
+UtsName read_utsname(const Vmcore& vmcore, const Vmcoreinfo& info) {
+  std::optional<uint64_t> symbol = info.symbol("init_uts_ns");
+  if (!symbol) return utsname_from_vmcoreinfo(vmcore, info);
+  std::optional<uint64_t> told = info.offset("uts_namespace.name");
+  // Kernels before 5.11 do not tell (kernel commit ca4a9241cc5e); there a struct kref of four bytes
+  // stands before the name.
+  constexpr uint64_t kAfterKref = 4;
+  std::optional<UtsName> name = utsname_at(vmcore, *symbol, told.value_or(kAfterKref));
+  return name ? *name : utsname_from_vmcoreinfo(vmcore, info);
 }
 
 uint64_t phys_base(const ElfHeaders& headers, const Vmcoreinfo& info) {

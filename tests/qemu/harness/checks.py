@@ -18,6 +18,7 @@ CRASH_LIMIT_S = 180
 # What crash says when it could not read or make sense of something.
 COMPLAINT = re.compile(r"invalid|cannot|seek error|read error|page incomplete|page excluded|WARNING|not found"
                        r"|no such|core dumped", re.IGNORECASE)
+RAMCHECK_WRONG = re.compile(r"^(differing|missing|surplus|unreadable) [1-9]|- WRONG|^(dump|nothing): ")
 LOG_COMPLAINT = re.compile(r"^(crash|log|bt|ps): ", re.MULTILINE)
 CRASH_COMMANDS = "bt > {0}/bt.txt\nlog > {0}/log.txt\nps > {0}/ps.txt\nquit\n"
 
@@ -52,6 +53,9 @@ def ramcheck(dump: Path, level: int, ram: list[RamSegment], dumpable: list[Span]
     complaints: list[str] = []
     if status is None:
         complaints.append(f"ramcheck did not end in {RAMCHECK_LIMIT_S} s")
+    elif status == 1:
+        complaints += [f"ramcheck: {line}" for line in output.splitlines() if RAMCHECK_WRONG.search(line)]
+        complaints.append("ramcheck: the dump is wrong")
     elif status != 0:
         complaints.append(f"ramcheck: exit {status}: {output.strip()}")
     elif "verdict good" not in output:

@@ -217,6 +217,9 @@ bool PageRules::is_hugetlb(int32_t mapcount, const std::byte* second) const {
 
 Block PageRules::compound(const std::byte* page, uint64_t pfn, unsigned traits,
                           unsigned type) const {
+  // An odd page frame cannot begin a compound page: so the struct page after a head, the last one
+  // of a chunk being odd, always lies in the same chunk.
+  if (pfn % 2 != 0) return {};
   const std::byte* second = page + page_bytes_;
   unsigned order = compound_order(second);
   if (order == 0 || order > kMaxCompoundOrder || !aligned(pfn, order)) return {};
@@ -226,7 +229,7 @@ Block PageRules::compound(const std::byte* page, uint64_t pfn, unsigned traits,
           .code = code_for(traits, type)};
 }
 
-// `page` is not a tail. If it is a head, the struct page after it can be read too.
+// `page` is not a tail.
 Block PageRules::block_of(const std::byte* page, uint64_t pfn, unsigned traits,
                           unsigned type) const {
   if (type == kBuddy && (traits & kSlabFlag) == 0) return free_block(page, pfn);
@@ -273,10 +276,7 @@ size_t PageRules::special(const std::byte* pages, size_t at, uint64_t first_pfn,
     return 1;
   }
   unsigned type = type_of(field<int32_t>(page, mapcount_at_));
-  // The last page frame of a chunk is odd and cannot start a compound page, so that the struct page
-  // after a head is always there.
-  bool alone = (traits & kHead) != 0 && at + 1 == kChunkPages && type != kBuddy;
-  Block block = alone ? Block{} : block_of(page, first_pfn + at, traits, type);
+  Block block = block_of(page, first_pfn + at, traits, type);
   if (block.kind == Block::Kind::kNone) {
     codes[at] = poisoned ? code_of(PageClass::kHwpoison) : code_of(UnknownReason::kBadOrder);
     return 1;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "filters/page_rules.h"
 
@@ -183,9 +184,20 @@ TEST_CASE("page_rules: a page covered by an earlier block is still poisoned on i
 
 TEST_CASE("page_rules: a head in the last page of a chunk reads nothing beyond it") {
   PageRules rules(layout(), 31);
-  Pages pages{};
-  write_sample(pages, 255, sample(128, -1));
-  CHECK(judge(rules, pages, 255) == code_of(UnknownReason::kBadOrder));
+  // The heap and its exact size, for the sanitizers.
+  std::vector<std::byte> exact(sizeof(Pages));
+  for (int32_t type : {-1, kBuddy, kOfflineType, kUnacceptedType})
+    for (unsigned slab : {0u, 16u}) {
+      Pages pages{};
+      write_sample(pages, 255, sample(128 | slab, type));
+      put(pages, 255, 40, 77);
+      std::memcpy(exact.data(), pages.data(), sizeof(Pages));
+      std::array<PageCode, kChunkPages> codes;
+      rules.classify_chunk(exact.data(), 0, {}, codes.data());
+      PageCode expected = type == kUnacceptedType ? code_of(PageClass::kUnaccepted)
+                                                  : code_of(UnknownReason::kBadOrder);
+      CHECK(codes[255] == expected);
+    }
 }
 
 TEST_CASE("page_rules: a layout without offsets is not usable and keeps everything") {

@@ -96,9 +96,14 @@ class Finder {
   Finder(const DeviceTarget& target, const DevicePlaces& places)
       : target_(target), places_(places) {}
 
-  Result<std::optional<FoundDevice>> look() {
-    return target_.by == DeviceTarget::By::kPath ? look_at_path() : look_at_all();
+  // Whether it is there; found() is then the device.
+  Result<bool> look() {
+    if (target_.by == DeviceTarget::By::kPath) return look_at_path();
+    return look_at_all();
   }
+  FoundDevice& found() { return found_; }
+  // Why a device given by its path could not be read the last time.
+  [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
   void list(const Log& log) const {
     std::vector<std::string> names = block_devices(places_.sysfs_block);
@@ -107,27 +112,33 @@ class Finder {
   }
 
  private:
-  Result<std::optional<FoundDevice>> look_at_path() {
-    auto found = read_file_system(target_.name);
-    // Not there yet, or not ready yet.
-    if (!found.ok()) return std::optional<FoundDevice>();
-    if (!*found)
+  Result<bool> look_at_path() {
+    auto file_system = read_file_system(target_.name);
+    // Not there yet, or not ready yet; which of them is told if it stays so.
+    if (!file_system.ok()) {
+      trouble_ = file_system.error();
+      return false;
+    }
+    if (!*file_system)
       return Error(ErrorKind::kUnsupported, "holds neither an ext2/3/4 nor an xfs file system")
           .on(target_.name);
-    return std::optional<FoundDevice>({target_.name, std::move(**found)});
+    found_ = {target_.name, std::move(**file_system)};
+    return true;
   }
 
-  Result<std::optional<FoundDevice>> look_at_all() {
+  bool look_at_all() {
     for (const std::string& name : block_devices(places_.sysfs_block)) {
       if (std::ranges::binary_search(seen_, name) || !worth_reading(places_, name)) continue;
       std::string path = path_of(name);
-      auto found = read_file_system(path);
-      if (!found.ok()) continue;
-      if (*found && (matches(target_, **found) || has_partition_uuid(name)))
-        return std::optional<FoundDevice>({std::move(path), std::move(**found)});
+      auto file_system = read_file_system(path);
+      if (!file_system.ok()) continue;
+      if (*file_system && (matches(target_, **file_system) || has_partition_uuid(name))) {
+        found_ = {std::move(path), std::move(**file_system)};
+        return true;
+      }
       seen_.insert(std::ranges::upper_bound(seen_, name), name);
     }
-    return std::optional<FoundDevice>();
+    return false;
   }
 
   // A partition's folder in sysfs lies in that of its disk.
@@ -165,6 +176,8 @@ class Finder {
   const DeviceTarget& target_;
   const DevicePlaces& places_;
   std::vector<std::string> seen_;
+  FoundDevice found_;
+  std::optional<Error> trouble_;
 };
 
 void sleep_ms(int64_t ms) {
@@ -195,13 +208,14 @@ Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlac
                                     int64_t limit_ms, const Log& log) {
   Finder finder(target, places);
   for (int64_t waited_ms = 0;; waited_ms += kDevicePollMs) {
-    DW_ASSIGN(auto found, finder.look());
-    if (found) return std::move(*found);
+    DW_ASSIGN(bool found, finder.look());
+    if (found) return std::move(finder.found());
     if (waited_ms >= limit_ms) break;
     if (waited_ms == 0) log.say("waiting for the device %s", target.name.c_str());
     sleep_ms(kDevicePollMs);
   }
   finder.list(log);
+  if (finder.trouble()) log.warn(*finder.trouble());
   return Error(ErrorKind::kTimeout, "did not appear")
       .on(target.name)
       .hint("is the driver of its controller among the modules of the initrd?");

@@ -12,7 +12,7 @@ namespace dw {
 
 struct FileSystem {
   enum class Kind : uint8_t { kExt, kXfs };
-  Kind kind;
+  Kind kind = Kind::kExt;
   std::string uuid;   // lower case, 8-4-4-4-12
   std::string label;  // may be empty; any bytes
 };

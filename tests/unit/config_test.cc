@@ -95,7 +95,9 @@ TEST_CASE("config: a bad value is refused and changes nothing") {
       {"threads", "18446744073709551617"},
       {"memory_limit", "18014398509481984K"},
   };
-  for (const auto& [key, value] : kBad) {
+  for (const auto& bad : kBad) {
+    const char* key = bad.key;
+    const char* value = bad.value;
     CAPTURE(key);
     CAPTURE(value);
     Config config;

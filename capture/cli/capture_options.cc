@@ -106,6 +106,35 @@ Status use_compression(const Config& config, CaptureOptions& options) {
   return {};
 }
 
+// A directory by its path or as file:DIR. Errors kUsage for kinds of targets that we cannot write
+// to.
+Result<std::string> directory_of(const std::string& target) {
+  constexpr std::string_view kFile = "file:";
+  if (target.starts_with(kFile)) return target.substr(kFile.size());
+  for (std::string_view scheme : {"dev:", "raw:", "nfs:", "ssh:"})
+    if (target.starts_with(scheme))
+      return Error(ErrorKind::kUsage, "this kind of target is not supported here")
+          .on(target)
+          .hint("name a directory");
+  if (target == "-") return usage("writing to standard output is not supported yet", target);
+  return target;
+}
+
+Status use_targets(const std::vector<std::string>& targets, bool lenient, CaptureOptions& options) {
+  for (const std::string& target : targets) {
+    Result<std::string> directory = directory_of(target);
+    if (directory.ok() && !directory->empty())
+      options.targets.push_back(*directory);
+    else if (directory.ok())
+      DW_TRY(settle(usage("a target without a directory", target), lenient));
+    else
+      DW_TRY(settle(directory.error(), lenient));
+  }
+  if (options.targets.empty())
+    return Error(ErrorKind::kUsage, "no target").hint("name a directory for the dump");
+  return {};
+}
+
 Status use_format(const Config& config) {
   if (config.format.empty() || config.format == "kdump") return {};
   return usage("this format is not supported yet; only kdump is", config.format);
@@ -137,9 +166,8 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   if (config.threads)
     options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
   if (config.memory_limit) options.memory_limit = *config.memory_limit;
-  options.targets = arguments.targets.empty() ? config.targets : arguments.targets;
-  if (options.targets.empty())
-    return Error(ErrorKind::kUsage, "no target").hint("name a directory for the dump");
+  DW_TRY(use_targets(arguments.targets.empty() ? config.targets : arguments.targets, lenient,
+                     options));
   return options;
 }
 

@@ -43,16 +43,6 @@ Error with_hint(Error error) {
   return error;
 }
 
-// mkdir -p, one component after the other.
-Status make_directories(const std::string& path) {
-  for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
-    std::string part = path.substr(0, end);
-    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST)
-      return with_hint(Error::from_errno("cannot make the directory").on(part));
-    if (end == std::string::npos) return {};
-  }
-}
-
 Result<bool> exists_in(int directory, const char* name) {
   struct stat status;
   if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
@@ -63,6 +53,27 @@ Result<bool> exists_in(int directory, const char* name) {
 Status sync_fd(int fd, const char* what) {
   if (::fsync(fd) != 0) return Error::from_errno(what);
   return {};
+}
+
+// Makes the entries of the directory that holds `path` durable.
+Status sync_parent(const std::string& path) {
+  size_t slash = path.rfind('/');
+  std::string parent =
+      slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  DW_ASSIGN(Fd directory, open_file(parent.c_str(), O_RDONLY | O_DIRECTORY));
+  return sync_fd(directory.get(), "cannot sync the directory");
+}
+
+// mkdir -p, one component after the other.
+Status make_directories(const std::string& path) {
+  for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
+    std::string part = path.substr(0, end);
+    bool made = ::mkdir(part.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST)
+      return with_hint(Error::from_errno("cannot make the directory").on(part));
+    if (made) DW_TRY(sync_parent(part));
+    if (end == std::string::npos) return {};
+  }
 }
 
 // Writes zeros where the file system cannot preallocate.
@@ -103,7 +114,11 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name,
   DW_TRY(sync_fd(root, "cannot sync the target directory"));
   DW_ASSIGN(target.directory_, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
   Result<Fd> file = open_file_at(target.directory_.get(), kStagedName, O_RDWR | O_CREAT, 0600);
-  if (!file.ok()) return with_hint(file.error());
+  if (!file.ok()) {
+    // Leaves no empty directory behind; one with something in it stays.
+    (void)::unlinkat(root, name.c_str(), AT_REMOVEDIR);
+    return with_hint(Error(file.error()).on(target.path()));
+  }
   target.file_ = std::move(*file);
   DW_TRY(target.take_staged_file());
   target.owned_ = true;

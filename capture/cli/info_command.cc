@@ -9,6 +9,7 @@
 
 #include "capture/base/system.h"
 #include "capture/cli/capture_report.h"
+#include "capture/cli/config.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/exit_status.h"
 #include "capture/format/kdump_reader.h"
@@ -33,7 +34,8 @@ std::string_view text_of(const char (&field)[N]) {
   return {field, ::strnlen(field, N)};
 }
 
-void print_field(const char* name, const std::string& value) {
+void print_field(const char* name, std::string value) {
+  replace_control_characters(value);
   std::printf("  %-11s %s\n", name, value.c_str());
 }
 
@@ -121,13 +123,29 @@ JsonObject kdump_json(const std::string& path, const KdumpReader& reader,
   return object;
 }
 
+// vmcore.json beside the dump: the capture's own report, with the pages by class. Empty if there is
+// none, or if it is not the one line that a capture writes.
+std::string report_beside(const std::string& path) {
+  size_t slash = path.rfind('/');
+  std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+  Result<std::string> text = read_text_file((folder + kReportName).c_str());
+  if (!text.ok()) return {};
+  bool one_line =
+      text->starts_with('{') && text->ends_with("}\n") && text->find('\n') == text->size() - 1;
+  return one_line ? text->substr(0, text->size() - 1) : std::string();
+}
+
 Status show_kdump(const std::string& path, Fd fd, bool json) {
   DW_ASSIGN(KdumpReader reader, KdumpReader::open(std::move(fd)));
   DW_ASSIGN(KdumpSummary summary, reader.summarize());
-  if (json)
-    std::printf("%s\n", kdump_json(path, reader, summary).text().c_str());
-  else
+  if (json) {
+    JsonObject object = kdump_json(path, reader, summary);
+    if (std::string report = report_beside(path); !report.empty())
+      object.add_object_text("report", report);
+    std::printf("%s\n", object.text().c_str());
+  } else {
     print_kdump_text(path, reader, summary);
+  }
   return {};
 }
 
@@ -198,7 +216,7 @@ Status show_vmcore(const std::string& path, bool json) {
 
 Status show(const std::string& argument, bool json) {
   DW_ASSIGN(std::string path, resolve(argument));
-  DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY));
+  DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
   Result<bool> kdump = KdumpReader::recognizes(fd.get());
   if (!kdump.ok()) {
     Error error = kdump.error();

@@ -54,7 +54,11 @@ JsonObject& JsonObject::add(std::string_view key, bool value) {
 }
 
 JsonObject& JsonObject::add(std::string_view key, const JsonObject& value) {
-  add_raw(key, value.text());
+  return add_object_text(key, value.text());
+}
+
+JsonObject& JsonObject::add_object_text(std::string_view key, std::string_view object) {
+  add_raw(key, object);
   return *this;
 }
 

@@ -19,6 +19,9 @@ class JsonObject {
   JsonObject& add(std::string_view key, bool value);
   JsonObject& add(std::string_view key, const JsonObject& value);
 
+  // `object` is the text of a JSON object, as text() gives it.
+  JsonObject& add_object_text(std::string_view key, std::string_view object);
+
   // One line, without a line end.
   [[nodiscard]] std::string text() const { return "{" + fields_ + "}"; }
 

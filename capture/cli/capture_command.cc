@@ -144,7 +144,8 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
   if (!copied.ok()) print_error(copied.error());
   bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer.finish(complete);
-  if (!finished.ok()) print_error(finished.error());
+  // A target that failed once may well fail again; the first failure is the one to read.
+  if (copied.ok() && !finished.ok()) print_error(finished.error());
   complete = complete && finished.ok();
   put_report(capture, pass_one.counts,
              {.state = complete ? "complete" : "incomplete",

@@ -14,6 +14,7 @@ constexpr uint64_t kCheckpointBytes = 64 << 20;
 constexpr uint64_t kCheckpointMs = 2000;
 // 256 MiB of pages; 1.5 MiB of descriptors.
 constexpr size_t kMaxPending = 65536;
+constexpr size_t kMaxRuns = 4096;
 
 uint32_t compression_flag(Compression compression) {
   return compression == Compression::kZstd ? kPageZstd : 0;
@@ -30,8 +31,11 @@ Result<KdumpWriter> KdumpWriter::create(Target& target, const KdumpDescription& 
   DW_ASSIGN(KdumpLayout layout,
             make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
   KdumpWriter writer(target, description, layout);
-  writer.pending_.reserve(kMaxPending);
-  writer.runs_.reserve(kMaxPending);
+  // Touched now, while it can still be refused without harm.
+  writer.pending_.resize(kMaxPending);
+  writer.pending_.clear();
+  writer.runs_.resize(kMaxRuns);
+  writer.runs_.clear();
   return writer;
 }
 
@@ -132,7 +136,7 @@ PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record, uint64_t& of
 
 bool KdumpWriter::checkpoint_due(size_t more_records) const {
   return data_end_ - checkpoint_end_ >= kCheckpointBytes ||
-         pending_.size() + more_records > kMaxPending ||
+         pending_.size() + more_records > kMaxPending || runs_.size() == kMaxRuns ||
          monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
 }
 

@@ -40,10 +40,12 @@ def run_tool(command: list[str | Path], *, timeout_s: float, ok: tuple[int, ...]
     except FileNotFoundError:
         raise HarnessError(f"{words[0]} is missing; run {HERE}/install-packages") from None
     except subprocess.TimeoutExpired:
-        raise HarnessError(f"no end after {timeout_s:.0f} s: {' '.join(words)}") from None
+        raise HarnessError(f"{Path(words[0]).name}: no end after {timeout_s:.0f} s\n"
+                           f"(the command was: {' '.join(words)})") from None
     if done.returncode not in ok:
         output = (done.stdout + done.stderr).decode(errors="replace")
-        raise HarnessError(f"exit {done.returncode}: {' '.join(words)}\n{output[-4000:]}")
+        raise HarnessError(f"{Path(words[0]).name}: exit {done.returncode}\n{output[-4000:].strip()}\n"
+                           f"(the command was: {' '.join(words)})")
     return done.stdout.decode(errors="replace")
 
 

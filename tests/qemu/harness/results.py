@@ -34,7 +34,9 @@ class Record:
 
     @staticmethod
     def of(result: Result) -> Record:
-        wrong = [complaint.splitlines()[0] for complaint in result.complaints]
+        # The page is for everybody: no paths of this machine.
+        wrong = [complaint.splitlines()[0].replace(f"{work_dir()}/", "").replace(f"{ROOT}/", "")
+                 for complaint in result.complaints]
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Record(result.kernel, time.strftime("%Y-%m-%d", time.gmtime()), round(result.total_s, 1),
                       round(result.capture_s, 1), round(result.dump_bytes / 1e6, 1),

@@ -1,0 +1,56 @@
+#include "tests/unit/support/capture.h"
+
+#include "capture/cli/crash_facts.h"
+#include "capture/pipeline/pipeline.h"
+#include "capture/plan/pass_one.h"
+
+namespace dw::test {
+
+KdumpDescription describe(const Vmcore& vmcore, Compression compression) {
+  CrashFacts facts = read_crash_facts(vmcore);
+  KdumpDescription description;
+  description.utsname = facts.utsname;
+  description.crash_seconds = facts.crash_seconds;
+  description.phys_base = facts.phys_base;
+  description.cpu_count = facts.notes.cpu_count;
+  description.dump_level = 1;
+  description.compression = compression;
+  description.notes = vmcore.headers().notes;
+  description.vmcoreinfo_offset = facts.notes.vmcoreinfo_offset;
+  description.vmcoreinfo_size = facts.notes.vmcoreinfo_size;
+  description.max_mapnr = vmcore.memory().end_pfn();
+  description.ram_pages = vmcore.memory().page_count();
+  return description;
+}
+
+Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings) {
+  VmcoreLayout layout;  // of no known kernel: every page is kept
+  DW_ASSIGN(PassOne pass, PassOne::create(vmcore, layout, 1, settings.threads));
+  DW_ASSIGN(Pipeline pipeline, Pipeline::create(vmcore, layout,
+                                                {.threads = settings.threads,
+                                                 .compression = settings.compression,
+                                                 .dump_level = 1}));
+  KdumpDescription description = describe(vmcore, settings.compression.compression);
+  DW_ASSIGN(KdumpWriter writer, KdumpWriter::create(target, description, vmcore.page_size()));
+  DW_ASSIGN(PassOneResult result, pass.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
+    return writer.write_bitmaps(first_pfn, present, kept);
+  }));
+  DW_TRY(writer.begin(result.plan.kept_pages()));
+  DW_TRY(writer.publish());
+  PageCounts counts;
+  PlannedBits planned = [&](uint64_t first_pfn) -> Result<ChunkBits> {
+    ChunkBits bits;
+    DW_TRY(writer.read_second_bitmap(first_pfn, std::as_writable_bytes(std::span(bits))));
+    return bits;
+  };
+  auto consume = [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+    counts += output.counts();
+    DW_TRY(writer.append(chunk.rank, output.records(), output.data()));
+    return settings.checkpoint_each_chunk ? writer.checkpoint() : Status();
+  };
+  Status copied = pipeline.run(result.plan, planned, consume);
+  Status finished = writer.finish(copied.ok() && counts.missing == 0 && counts.changed_chunks == 0);
+  return copied.ok() ? finished : copied;
+}
+
+}  // namespace dw::test

@@ -1,0 +1,22 @@
+// A capture without the command: a whole vmcore through pipeline and writer into any target.
+#pragma once
+
+#include "capture/format/kdump_writer.h"
+#include "capture/source/vmcore.h"
+#include "capture/target/target.h"
+
+namespace dw::test {
+
+struct CaptureSettings {
+  CompressionOptions compression;
+  unsigned threads = 1;
+  bool checkpoint_each_chunk = false;
+};
+
+KdumpDescription describe(const Vmcore& vmcore, Compression compression);
+
+// As the command does it: after an error of append() the writer still finishes the dump as
+// incomplete. The first error is returned.
+Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings);
+
+}  // namespace dw::test

@@ -1,0 +1,30 @@
+// Runs a program and tells what it did.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace dw::test {
+
+struct Outcome {
+  int status = -1;  // exit status, -1 if it was ended by a signal
+  int signal = 0;
+  bool timed_out = false;  // then it was killed
+  std::string out;
+  std::string err;
+
+  // Lines on stderr.
+  [[nodiscard]] std::vector<std::string> lines() const;
+};
+
+// Waits at most `limit_ms`. arguments[0] is the program's path.
+Outcome run(const std::vector<std::string>& arguments, int limit_ms = 60000);
+
+// Kills it with SIGKILL after `after_us` microseconds if it still runs.
+Outcome run_and_kill(const std::vector<std::string>& arguments, int after_us);
+
+// The executable under test: "dumpwright", then `arguments`.
+Outcome dumpwright(std::vector<std::string> arguments);
+std::vector<std::string> dumpwright_arguments(std::vector<std::string> arguments);
+
+}  // namespace dw::test

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <span>
 
 namespace dw {
 
@@ -14,6 +15,11 @@ constexpr size_t kMaxLine = 512;
 
 }  // namespace
 
+void replace_control_characters(std::span<char> text) {
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+}
+
 void print_message(const char* format, ...) {
   char line[kMaxLine] = "dumpwright: ";
   size_t used = std::strlen(line);
@@ -22,6 +28,7 @@ void print_message(const char* format, ...) {
   int n = std::vsnprintf(line + used, sizeof(line) - used - 1, format, arguments);
   va_end(arguments);
   used = std::min(used + static_cast<size_t>(std::max(n, 0)), sizeof(line) - 2);
+  replace_control_characters(std::span(line).first(used));
   line[used++] = '\n';
   // A console that cannot be written to is no reason to stop.
   [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line, used);

@@ -34,7 +34,8 @@ Result<Vmcore> named(Error error, const char* path) { return error.on(path); }
 
 Result<Vmcore> Vmcore::open(const char* path, ReadMethod method) {
   Vmcore vmcore;
-  Result<Fd> fd = open_file(path, O_RDONLY);
+  // O_NONBLOCK: a named pipe is refused like other bad input, not waited for.
+  Result<Fd> fd = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) {
     Error error = fd.error();
     if (error.errno_value() == ENOENT)

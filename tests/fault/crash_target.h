@@ -1,0 +1,60 @@
+// A target whose power may fail at any moment: after each call it can tell what a disk might hold.
+//
+// What was synced is there. Of what was written since then any subset of 512-byte sectors may be
+// there, the rest shows what was there before. A rename counts when it returns, as a target's
+// contract says. One call, by number, can be made to fail.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "capture/target/target.h"
+
+namespace dw::test {
+
+class CrashTarget : public Target {
+ public:
+  using Image = std::vector<std::byte>;
+  enum class State : uint8_t { kStaged, kPublished, kSealed };
+
+  static constexpr uint64_t kNever = ~uint64_t{0};
+
+  // The call with number `fail_at` (from 0; reads do not count) fails with `errno_value`. A write
+  // that fails may have written its first part. After a failed sync every later call fails; other
+  // calls fail once.
+  explicit CrashTarget(uint64_t fail_at = kNever, int errno_value = 0)
+      : fail_at_(fail_at), errno_value_(errno_value) {}
+
+  // Called after each call that changed something.
+  std::function<void()> on_change = [] {};
+
+  Status preallocate(uint64_t offset, uint64_t length) override;
+  Status write_at(uint64_t offset, Bytes bytes) override;
+  Status read_at(uint64_t offset, MutableBytes into) override;
+  Status put_file(const char* name, Bytes content) override;
+  Status sync() override;
+  Status publish() override;
+  Status seal() override;
+
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] uint64_t calls() const { return calls_; }
+  // A power cut now leaves only what was synced.
+  [[nodiscard]] const Image& durable() const { return durable_; }
+  // A power cut now leaves some of what was not synced, drawn from `seed`.
+  [[nodiscard]] Image partly_durable(uint64_t seed) const;
+
+ private:
+  Status fail_if_due(const char* what);
+  void put(uint64_t offset, Bytes bytes);
+
+  Image content_;
+  Image durable_;
+  State state_ = State::kStaged;
+  uint64_t calls_ = 0;
+  uint64_t fail_at_;
+  int errno_value_;
+  bool dead_ = false;
+};
+
+}  // namespace dw::test

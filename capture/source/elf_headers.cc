@@ -109,8 +109,10 @@ Result<ElfHeaders> read_elf_headers(int fd, uint64_t size) {
     for (size_t k = 0; k < n; ++k)
       DW_TRY(add_program_header(fd, batch[k], at + k * sizeof(Elf64_Phdr), size, headers));
   }
-  if (headers.segments.empty())
-    return Error(ErrorKind::kBadInput, "no PT_LOAD segment, so no memory to save")
+  // A segment may claim memory that it does not bring.
+  if (std::ranges::none_of(headers.segments, [](const Segment& s) { return s.file_size > 0; }))
+    return Error(ErrorKind::kBadInput,
+                 "no PT_LOAD segment with bytes in the file, no memory to save")
         .hint(kNotVmcoreHint);
   return headers;
 }

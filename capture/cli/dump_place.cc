@@ -14,9 +14,11 @@ namespace {
 // A host that crashes a hundred times in one second has other problems.
 constexpr int kMaxSameName = 100;
 
-// A file that cannot be read as a kdump file is not this crash: it is left alone.
+// A file that cannot be read as a kdump file is not this crash: it is left alone. Without notes
+// nothing tells two crashes apart, and saving one twice is better than not at all.
 bool holds_crash(int root, const std::string& path, Bytes notes) {
-  Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY);
+  if (notes.empty()) return false;
+  Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) return false;
   Result<KdumpReader> reader = KdumpReader::open(std::move(*fd));
   return reader.ok() && std::ranges::equal(reader->notes(), notes);

@@ -1,0 +1,122 @@
+#include "capture/cli/dump_place.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <vector>
+
+#include "capture/target/file_target.h"
+#include "tests/unit/support/capture.h"
+#include "tests/unit/support/temp_dir.h"
+#include "tests/unit/support/text.h"
+#include "tests/unit/support/vmcores.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+constexpr const char* kName = "web-1-20231114T221320Z";
+
+// Puts a dump of `builder` under `name`; without sealing if `complete` is false.
+void put_dump(const TempDir& dir, const std::string& name, const VmcoreBuilder& builder,
+              bool complete) {
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
+  Fd root = std::move(FileTarget::open_root(dir.path()).value());
+  FileTarget target = std::move(FileTarget::create(root.get(), name, dir / name).value());
+  KdumpDescription description = describe(vmcore, Compression::kZstd);
+  if (complete) {
+    REQUIRE(capture_into(target, vmcore, {}).ok());
+    return;
+  }
+  KdumpWriter writer = std::move(KdumpWriter::create(target, description, 4096).value());
+  REQUIRE(writer.begin(0).ok());
+  REQUIRE(writer.publish().ok());
+}
+
+DumpPlace find(const TempDir& dir, const VmcoreBuilder& builder) {
+  Result<DumpPlace> place = find_dump_place(dir.path(), kName, builder.notes());
+  REQUIRE_MESSAGE(place.ok(), text_of(place));
+  return std::move(*place);
+}
+
+void check_place(const TempDir& dir, const VmcoreBuilder& builder, const std::string& name,
+                 bool saved_already) {
+  DumpPlace place = find(dir, builder);
+  CHECK(place.name == name);
+  CHECK(place.saved_already == saved_already);
+}
+
+const std::string kSecond = std::string(kName) + "-2";
+
+}  // namespace
+
+TEST_CASE("dump_place: an empty target takes the name as it is") {
+  TempDir dir;
+  check_place(dir, small_crash(), kName, false);
+  CHECK(dir.tree().empty());
+}
+
+TEST_CASE("dump_place: the same crash, sealed, is saved already") {
+  TempDir dir;
+  put_dump(dir, kName, small_crash(), true);
+  check_place(dir, small_crash(), kName, true);
+}
+
+TEST_CASE("dump_place: the same crash, incomplete, stays and the next name is taken") {
+  TempDir dir;
+  put_dump(dir, kName, small_crash(), false);
+  check_place(dir, small_crash(), kSecond, false);
+  put_dump(dir, kSecond, small_crash(), true);
+  check_place(dir, small_crash(), kSecond, true);
+}
+
+TEST_CASE("dump_place: another crash of the same host and second takes the next name") {
+  TempDir dir;
+  VmcoreBuilder other = small_crash();
+  other.add_prstatus(4711);
+  put_dump(dir, kName, small_crash(), true);
+  check_place(dir, other, kSecond, false);
+  put_dump(dir, kSecond, other, true);
+  check_place(dir, other, kSecond, true);
+  check_place(dir, small_crash(), kName, true);
+}
+
+TEST_CASE("dump_place: a file that cannot be read is left alone") {
+  for (const char* name : {"vmcore", "vmcore.incomplete"}) {
+    TempDir dir;
+    REQUIRE(::mkdir((dir / kName).c_str(), 0700) == 0);
+    write_file(dir / kName + "/" + name, "garbage");
+    check_place(dir, small_crash(), kSecond, false);
+    CHECK(read_file(dir / kName + "/" + name) == "garbage");
+  }
+}
+
+TEST_CASE("dump_place: a dump cut short is not taken for the crash") {
+  TempDir dir;
+  put_dump(dir, kName, small_crash(), true);
+  std::string path = dir / kName + "/vmcore";
+  write_file(path, read_file(path).substr(0, 5000));
+  check_place(dir, small_crash(), kSecond, false);
+}
+
+TEST_CASE("dump_place: without notes no crash is known again") {
+  // Two vmcores without notes are not the same crash: nothing says so.
+  TempDir dir;
+  VmcoreBuilder nameless;
+  nameless.add_ram(0x1000, 0x4000);
+  put_dump(dir, kName, nameless, true);
+  check_place(dir, nameless, kSecond, false);
+}
+
+TEST_CASE("dump_place: a hundred dumps of one name are too many") {
+  TempDir dir;
+  for (int i = 1; i <= 100; ++i) {
+    std::string name = i == 1 ? kName : std::string(kName) + "-" + std::to_string(i);
+    REQUIRE(::mkdir((dir / name).c_str(), 0700) == 0);
+    write_file(dir / name + "/vmcore", "");
+  }
+  Result<DumpPlace> place = find_dump_place(dir.path(), kName, small_crash().notes());
+  CHECK(contains(text_of(place), "too many dumps of this host and second; move some of them"));
+}

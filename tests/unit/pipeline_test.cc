@@ -1,0 +1,210 @@
+#include "capture/pipeline/pipeline.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "tests/unit/support/text.h"
+#include "tests/unit/support/time_limit.h"
+#include "tests/unit/support/vmcores.h"
+#include "tests/unit/support/whole_plan.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+constexpr unsigned kThreadCounts[] = {1, 2, 3, 8};
+constexpr unsigned kLimitSeconds = 120;
+
+// 40 chunks: text, random bytes, zeros and holes.
+VmcoreBuilder forty_chunks() {
+  VmcoreBuilder builder;
+  builder.add_ram(0x100000, 30 << 20).add_ram(0x10000000, 10 << 20);
+  for (uint64_t i = 0; i < 30; ++i) {
+    uint64_t at = 0x100000 + (i << 20);
+    builder.fill_random(at, 3 * kPageBytes, i);
+    builder.fill(at + 7 * kPageBytes, 5 * kPageBytes, static_cast<uint8_t>(i + 1));
+  }
+  return builder;
+}
+
+const VmcoreLayout kUnknownKernel;
+
+Pipeline create(const Vmcore& vmcore, const PipelineOptions& options) {
+  return std::move(Pipeline::create(vmcore, kUnknownKernel, options).value());
+}
+
+// Pass 2 judges as pass 1 did.
+Result<ChunkBits> never_asked(uint64_t) {
+  FAIL("asked for the bits of a chunk that did not change");
+  return ChunkBits{};
+}
+
+struct Run {
+  Status status;
+  std::vector<PlannedChunk> chunks;
+  std::vector<std::byte> data;
+  std::vector<PageRecord> records;
+  PageCounts counts;
+};
+
+// Runs a pipeline; the consumer fails at its call number `fail_at`.
+Run run_pipeline(const Vmcore& vmcore, unsigned threads, size_t fail_at = ~size_t{0}) {
+  TimeLimit limit(kLimitSeconds);
+  Plan plan = whole_plan(vmcore).plan;
+  Pipeline pipeline = create(vmcore, {.threads = threads, .compression = {}, .dump_level = 1});
+  CHECK(pipeline.threads() == threads);
+  Run run;
+  run.status = pipeline.run(
+      plan, never_asked, [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+        if (run.chunks.size() == fail_at) return Error(ErrorKind::kNoSpace, "the test says so");
+        run.chunks.push_back(chunk);
+        run.data.insert(run.data.end(), output.data().begin(), output.data().end());
+        run.records.insert(run.records.end(), output.records().begin(), output.records().end());
+        run.counts += output.counts();
+        return {};
+      });
+  return run;
+}
+
+bool same(const PageRecord& a, const PageRecord& b) {
+  return a.size == b.size && a.state == b.state;
+}
+
+Vmcore open(const TemporaryVmcore& file, ReadMethod method = ReadMethod::kRead) {
+  return std::move(Vmcore::open(file.path(), method).value());
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: the same bytes for any number of threads, read or mapped") {
+  TemporaryVmcore file(forty_chunks());
+  Run expected = run_pipeline(open(file), 1);
+  REQUIRE(expected.status.ok());
+  CHECK(expected.counts.stored == 30 * 8);
+  CHECK(expected.counts.zero == 40 * 256 - 30 * 8);
+  for (ReadMethod method : {ReadMethod::kRead, ReadMethod::kMap}) {
+    Vmcore vmcore = open(file, method);
+    for (unsigned threads : kThreadCounts) {
+      CAPTURE(threads);
+      Run run = run_pipeline(vmcore, threads);
+      CHECK(run.status.ok());
+      CHECK(run.data == expected.data);
+      CHECK(std::ranges::equal(run.records, expected.records, same));
+    }
+  }
+}
+
+TEST_CASE("pipeline: every chunk of the plan once and in order") {
+  TemporaryVmcore file(forty_chunks());
+  Vmcore vmcore = open(file);
+  Plan plan = whole_plan(vmcore).plan;
+  for (unsigned threads : kThreadCounts) {
+    Run run = run_pipeline(vmcore, threads);
+    Plan::Cursor cursor(plan);
+    for (const PlannedChunk& chunk : run.chunks) {
+      auto expected = cursor.next();
+      REQUIRE(expected.has_value());
+      CHECK(chunk.first_pfn == expected->first_pfn);
+      CHECK(chunk.rank == expected->rank);
+    }
+    CHECK_FALSE(cursor.next().has_value());
+  }
+}
+
+TEST_CASE("pipeline: an error of the consumer stops it at once and is returned") {
+  TemporaryVmcore file(forty_chunks());
+  Vmcore vmcore = open(file);
+  for (unsigned threads : kThreadCounts) {
+    for (size_t fail_at : {0, 1, 5, 39}) {
+      Run run = run_pipeline(vmcore, threads, fail_at);
+      CHECK(text_of(run.status) == "the test says so");
+      CHECK(run.chunks.size() == fail_at);
+    }
+  }
+}
+
+TEST_CASE("pipeline: a vmcore that is cut meanwhile costs its pages, nothing else") {
+  VmcoreBuilder builder = forty_chunks();
+  for (ReadMethod method : {ReadMethod::kRead, ReadMethod::kMap}) {
+    TemporaryVmcore file(builder);
+    Vmcore vmcore = open(file, method);
+    uint64_t keep = builder.file_offset_of_segment(0) + (15 << 20);
+    REQUIRE(::ftruncate(file.fd(), static_cast<off_t>(keep)) == 0);
+    Run run = run_pipeline(vmcore, 3);
+    CHECK(run.status.ok());
+    CHECK(run.counts.missing == 25 * 256);
+    CHECK(run.records.size() == 40 * 256);
+  }
+}
+
+TEST_CASE("pipeline: an empty plan ends at once") {
+  TemporaryVmcore file(forty_chunks());
+  Vmcore vmcore = open(file);
+  TimeLimit limit(kLimitSeconds);
+  Plan plan = std::move(*PlanBuilder::create(vmcore.memory())).finish();
+  for (unsigned threads : kThreadCounts) {
+    Pipeline pipeline = create(vmcore, {.threads = threads, .compression = {}});
+    int calls = 0;
+    Status run = pipeline.run(plan, never_asked, [&](auto&&...) -> Status {
+      ++calls;
+      return {};
+    });
+    CHECK(run.ok());
+    CHECK(calls == 0);
+  }
+}
+
+TEST_CASE("pipeline: dump level 0 stores zero pages like others") {
+  TemporaryVmcore file(forty_chunks());
+  Vmcore vmcore = open(file);
+  Plan plan = whole_plan(vmcore).plan;
+  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 0});
+  PageCounts counts;
+  Status run = pipeline.run(plan, never_asked, [&](auto&, const ChunkOutput& output) -> Status {
+    counts += output.counts();
+    return {};
+  });
+  CHECK(run.ok());
+  CHECK(counts.stored == 40 * 256);
+}
+
+TEST_CASE("pipeline: where pass 2 judges differently, the plan holds and the chunk is counted") {
+  VmcoreBuilder builder;
+  builder.add_ram(0, kChunkPages * kPageBytes);
+  builder.fill(3 * kPageBytes, 16, 3).fill(9 * kPageBytes, 16, 9).fill(10 * kPageBytes, 16, 10);
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = open(file);
+  // Pass 1 is made to have kept pages 3 and 9 only.
+  PlanBuilder plan_builder = std::move(PlanBuilder::create(vmcore.memory()).value());
+  std::array<uint64_t, kWindowWords> kept{1 << 3 | 1 << 9};
+  std::array<ChunkPriority, kWindowChunks> priorities{};
+  plan_builder.set_window(0, kept, priorities);
+  Plan plan = std::move(plan_builder).finish();
+  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 1});
+  auto planned = [&](uint64_t) -> Result<ChunkBits> { return ChunkBits{1 << 3 | 1 << 9}; };
+  PageCounts counts;
+  Status run = pipeline.run(plan, planned, [&](auto&, const ChunkOutput& output) -> Status {
+    counts += output.counts();
+    CHECK(output.records().size() == 2);
+    return {};
+  });
+  CHECK(run.ok());
+  CHECK(counts.changed_chunks == 1);
+  CHECK(counts.stored == 2);
+}
+
+TEST_CASE("pipeline: what it needs stays in the budget and grows with the threads only") {
+  PipelineOptions options{.threads = 1, .compression = {}};
+  size_t one = Pipeline::memory_bytes(options, 4096);
+  for (unsigned threads : kThreadCounts) {
+    options.threads = threads;
+    CHECK(Pipeline::memory_bytes(options, 4096) == threads * one);
+    CHECK(threads * one < (8 << 20) + threads * (5 << 19));  // 8 MiB and 2.5 MiB per thread
+  }
+}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <new>
 
 #include "capture/base/checked.h"
@@ -18,7 +19,23 @@ uint64_t bits(uint64_t from, uint64_t to) {
   return from >= 64 ? 0 : below & ~uint64_t{0} << from;
 }
 
+void add_count(size_t code, uint64_t n, ClassCounts& counts, const PageRules& rules) {
+  auto page_code = static_cast<PageCode>(code);
+  counts.classes[static_cast<size_t>(class_of(page_code))] += n;
+  if (code >= kPageClassCount) counts.unknown[code - kPageClassCount] += n;
+  if (rules.is_dumped(page_code)) counts.kept += n;
+}
+
+// Most chunks lie within one block or one run.
+bool all_alike(std::span<const PageCode> codes) {
+  return std::memcmp(codes.data(), codes.data() + 1, codes.size() - 1) == 0;
+}
+
 void count_codes(std::span<const PageCode> codes, ClassCounts& counts, const PageRules& rules) {
+  if (all_alike(codes)) {
+    add_count(codes[0], codes.size(), counts, rules);
+    return;
+  }
   // Four rows: equal neighbours, which are the rule, need not wait for each other.
   std::array<std::array<uint32_t, 32>, 4> rows{};
   static_assert(kPageCodeCount <= 32);
@@ -28,10 +45,7 @@ void count_codes(std::span<const PageCode> codes, ClassCounts& counts, const Pag
   for (; i < codes.size(); ++i) ++rows[0][codes[i] & 31];
   for (size_t code = 0; code < kPageCodeCount; ++code) {
     uint64_t n = uint64_t{rows[0][code]} + rows[1][code] + rows[2][code] + rows[3][code];
-    auto page_code = static_cast<PageCode>(code);
-    counts.classes[static_cast<size_t>(class_of(page_code))] += n;
-    if (code >= kPageClassCount) counts.unknown[code - kPageClassCount] += n;
-    if (rules.is_dumped(page_code)) counts.kept += n;
+    if (n != 0) add_count(code, n, counts, rules);
   }
 }
 
@@ -205,9 +219,13 @@ void WindowClassifier::settle_chunk(uint64_t first_pfn, std::span<uint64_t> verd
                                     ClassCounts& counts) {
   State& s = *state_;
   std::array<uint64_t, kChunkPages / 64> kept{};
-  for (size_t word = 0; word < kept.size(); ++word)
-    for (size_t i = 0; i < 64; ++i)
-      kept[word] |= uint64_t{s.rules.is_dumped(s.codes[word * 64 + i])} << i;
+  if (all_alike(s.codes)) {
+    kept.fill(s.rules.is_dumped(s.codes[0]) ? ~uint64_t{0} : 0);
+  } else {
+    for (size_t word = 0; word < kept.size(); ++word)
+      for (size_t i = 0; i < 64; ++i)
+        kept[word] |= uint64_t{s.rules.is_dumped(s.codes[word * 64 + i])} << i;
+  }
   const PhysicalMap& memory = s.vmcore.memory();
   uint64_t end_pfn = first_pfn + kChunkPages;
   for (auto range = memory.first_pfn_range_after(first_pfn);

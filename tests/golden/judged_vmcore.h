@@ -17,6 +17,8 @@ class JudgedVmcore {
   explicit JudgedVmcore(const VmcoreBuilder& builder, ReadMethod method = ReadMethod::kRead)
       : file_(builder), vmcore_(open(file_, method)), layout_(find_layout(vmcore_)) {}
 
+  // The file behind it, to cut it while it is open.
+  [[nodiscard]] int fd() const { return file_.fd(); }
   [[nodiscard]] const Vmcore& vmcore() const { return vmcore_; }
   [[nodiscard]] const VmcoreLayout& layout() const { return layout_; }
 

@@ -8,7 +8,9 @@ namespace dw::golden {
 namespace {
 
 constexpr uint64_t kFirstRam = 128 << 20;
+// Page tables and mem_section, then memmaps: a file cut within a memmap still has all tables.
 constexpr uint64_t kHeap = 32 << 20;
+constexpr uint64_t kMemmapHeap = 64 << 20;
 // Offsets from the start of the kernel image.
 constexpr uint64_t kTopTableAt = 0x10000;
 constexpr uint64_t kSectionPointerAt = 0x20000;
@@ -26,7 +28,10 @@ constexpr uint64_t k2M = 2 << 20;
 }  // namespace
 
 KernelBuilder::KernelBuilder(const KernelSpec& spec)
-    : spec_(spec), top_table_(spec.image_physical + kTopTableAt), next_free_(kHeap) {
+    : spec_(spec),
+      top_table_(spec.image_physical + kTopTableAt),
+      next_free_(kHeap),
+      next_memmap_(kMemmapHeap) {
   vmcore_.add_segment({.physical_address = spec.image_physical,
                        .memory_size = 0x200000,
                        .virtual_address = image_address(0),
@@ -59,7 +64,7 @@ uint64_t KernelBuilder::vmemmap_base() const {
 uint64_t KernelBuilder::allocate(uint64_t size, uint64_t alignment) {
   uint64_t at = (next_free_ + alignment - 1) / alignment * alignment;
   next_free_ = at + size;
-  if (next_free_ > kFirstRam) fail("the first 128 MiB are full");
+  if (next_free_ > kMemmapHeap) fail("no memory for tables");
   return at;
 }
 
@@ -76,7 +81,9 @@ KernelBuilder& KernelBuilder::add_ram(uint64_t physical_address, uint64_t size) 
 
 void KernelBuilder::add_section(uint64_t number) {
   if (memmaps_.contains(number)) return;
-  memmaps_[number] = allocate(kSectionPages * spec_.struct_page_bytes, k2M);
+  memmaps_[number] = next_memmap_;
+  next_memmap_ += (kSectionPages * spec_.struct_page_bytes + k2M - 1) / k2M * k2M;
+  if (next_memmap_ > kFirstRam) fail("no memory for memmaps");
   states_.try_emplace(number, SectionState::kOnline);
 }
 

@@ -124,6 +124,7 @@ class KernelBuilder {
   uint64_t section_table_ = 0;  // physical
   std::map<uint64_t, uint64_t> roots_;
   uint64_t next_free_;
+  uint64_t next_memmap_;
   bool with_vmcoreinfo_ = true;
 };
 

@@ -1,5 +1,6 @@
 // The same pages behind every way to find the memmap, and behind damaged ones.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -220,6 +221,26 @@ TEST_CASE("window_classifier: unreadable pages of the memmap cost the pages they
   ClassCounts counts = judged.counts(31);
   CHECK(counts.of(UnknownReason::kMemmapUnreadable) == 64);
   CHECK(counts.of(PageClass::kUser) == 512 - 64 + 1);
+}
+
+// A file cut after it was opened raises SIGBUS where it is mapped, and ends early where it is read.
+TEST_CASE("window_classifier: memory that cannot be had costs the pages it describes") {
+  for (ReadMethod method : {ReadMethod::kMap, ReadMethod::kRead}) {
+    KernelSpec spec;
+    KernelBuilder builder = kernel(spec);
+    for (uint64_t i = 0; i < 512; ++i) builder.anon(kBase + 4096 + i);
+    VmcoreBuilder& memory = builder.build();
+    JudgedVmcore judged(memory, method);
+    uint64_t cut = builder.struct_page_address(kBase + 4096 + 128);
+    uint64_t file_size = memory.file_offset_of_segment(1) + cut - 0x1000;
+    REQUIRE(::ftruncate(judged.fd(), static_cast<off_t>(file_size)) == 0);
+    CHECK(int{judged.code(kBase + 4096 + 127)} == int{kUser});
+    CHECK(judged.code(kBase + 4096 + 128) == code_of(UnknownReason::kMemmapUnreadable));
+    ClassCounts counts = judged.counts(31);
+    CHECK(counts.of(UnknownReason::kMemmapUnreadable) == kSectionPages - 4096 - 128);
+    CHECK(counts.of(PageClass::kUser) == 128 + 1);
+    CHECK(judged.kept(kBase + kSectionPages - 1, 31));
+  }
 }
 
 TEST_CASE("window_classifier: orders that make no sense keep their pages") {

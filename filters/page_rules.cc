@@ -104,7 +104,7 @@ PageCode PageRules::decide(unsigned traits, unsigned type) const {
   PageClass cache_class = without_private ? PageClass::kCache : PageClass::kCachePrivate;
   PageClass user_class = hugetlb ? PageClass::kHugetlb : PageClass::kUser;
 
-  if (type == kUnacceptedType) return code_of(PageClass::kUnaccepted);
+  // Unaccepted pages are blocks: unaccepted_block() names them.
   if ((traits & kPoison) != 0) return code_of(PageClass::kHwpoison);
   if (type == kOfflineType && !slab) return code_of(PageClass::kOffline);
   if (cache && !dw::is_dumped(cache_class, dump_level_)) return code_of(cache_class);

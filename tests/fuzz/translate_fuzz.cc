@@ -1,4 +1,4 @@
-// Page tables, mem_section and struct pages of any content, in a vmcore of 256 KiB. The input is:
+// Page tables, mem_section and struct pages of any content, in a vmcore of 16 MiB. The input is:
 // flags (1 byte), six table words, then memory from physical address 0 on.
 //
 // Every walk ends, nothing outside the vmcore is read, and a chunk alone is judged as in its
@@ -17,7 +17,8 @@ namespace {
 using namespace dw;
 using namespace dw::golden;
 
-constexpr uint64_t kMemoryBytes = 256 << 10;
+constexpr uint64_t kMemoryBytes = 16 << 20;
+constexpr size_t kMaxInputBytes = 256 << 10;  // the rest is zeros
 constexpr size_t kWordsAt = 1;
 constexpr size_t kMemoryAt = kWordsAt + 6 * 8;
 
@@ -47,7 +48,7 @@ std::string vmcoreinfo(uint8_t flags, const KernelEra& era, uint64_t table) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size < kMemoryAt || size > kMemoryAt + kMemoryBytes) return 0;
+  if (size < kMemoryAt || size > kMaxInputBytes) return 0;
   const KernelEra& era = *all_eras()[data[0] >> 5];
   VmcoreBuilder memory;
   memory.add_ram(0, kMemoryBytes);

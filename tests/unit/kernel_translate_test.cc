@@ -135,6 +135,17 @@ TEST_CASE("important_pages: image, page tables and log, each once") {
     CHECK(pages.ranges[i - 1].end < pages.ranges[i].begin);
 }
 
+TEST_CASE("important_pages: a table that many neighbours share counts once") {
+  KernelSpec spec;
+  KernelBuilder builder(spec);
+  uint64_t shared = builder.allocate(kTableBytes);
+  VmcoreBuilder& built = builder.build();
+  for (uint64_t i = 400; i < 440; ++i) built.store(builder.top_table() + i * 8, shared | 0x63);
+  JudgedVmcore judged(built);
+  ImportantPages pages = find_important_pages(judged.vmcore(), judged.layout());
+  CHECK(pages.table_count == builder.page_tables().size() + 1);
+}
+
 TEST_CASE("important_pages: a table that holds itself everywhere ends at the limit") {
   KernelSpec spec;
   KernelBuilder builder(spec);

@@ -274,6 +274,59 @@ TEST_CASE("window_classifier: orders that make no sense keep their pages") {
   }
 }
 
+TEST_CASE("window_classifier: a compound page that does not fit its place is no compound page") {
+  for (const KernelEra* era : all_eras()) {
+    CAPTURE(std::string(era->release));
+    KernelSpec spec;
+    spec.era = era;
+    KernelBuilder builder(spec);
+    builder.add_ram(kBase * kPageBytes, kSectionBytes);
+    builder.anon(kBase + 4096 + 2, 2);
+    JudgedVmcore judged(builder.build());
+    CHECK(judged.code(kBase + 4096 + 2) == code_of(UnknownReason::kBadOrder));
+    CHECK(judged.code(kBase + 4096 + 3) == code_of(UnknownReason::kTailWithoutHead));
+    CHECK(judged.counts(31).kept == judged.vmcore().memory().page_count());
+  }
+}
+
+TEST_CASE("window_classifier: a chunk whose first page is no tail belongs to no earlier head") {
+  KernelSpec spec;
+  KernelBuilder builder(spec);
+  builder.add_ram(kBase * kPageBytes, kSectionBytes);
+  builder.anon(kBase + 1024, 10);
+  builder.cache(kBase + 1024 + 512);
+  JudgedVmcore judged(builder.build());
+  CHECK(int{judged.code(kBase + 1024 + 511)} == int{kUser});
+  CHECK(int{judged.code(kBase + 1024 + 512)} == int{code_of(PageClass::kCache)});
+  CHECK(judged.code(kBase + 1024 + 513) == code_of(UnknownReason::kTailWithoutHead));
+  CHECK(int{judged.code(kBase + 1024 + 768)} == int{kUser});
+}
+
+TEST_CASE("window_classifier: a section needs both marks to have a memmap") {
+  for (uint64_t flags : {1 | 4, 2 | 4, 0}) {
+    CAPTURE(flags);
+    KernelSpec spec;
+    KernelBuilder builder = kernel(spec);
+    VmcoreBuilder& memory = builder.build();
+    memory.store(builder.section_entry_address(8), builder.vmemmap_base() | flags);
+    JudgedVmcore judged(memory);
+    REQUIRE(judged.layout().usable());
+    CHECK(judged.code(kBase + 1) == code_of(UnknownReason::kNoMemmap));
+    CHECK(judged.counts(31).of(UnknownReason::kNoMemmap) == kSectionPages);
+  }
+}
+
+TEST_CASE("window_classifier: flags that newer kernels add to a section are no address") {
+  for (uint64_t flags : {15 | 16, 15 | 32, 15 | 64, 15 | 128}) {
+    CAPTURE(flags);
+    KernelSpec spec;
+    KernelBuilder builder = kernel(spec);
+    VmcoreBuilder& memory = builder.build();
+    memory.store(builder.section_entry_address(8), builder.vmemmap_base() | flags);
+    expect_told(JudgedVmcore(memory));
+  }
+}
+
 TEST_CASE("window_classifier: without VMCOREINFO everything is kept") {
   KernelSpec spec;
   KernelBuilder builder = kernel(spec);

@@ -67,8 +67,7 @@ void Finder::add_virtual(uint64_t address, uint64_t size) {
 void Finder::find_image() {
   if (vmcore_.headers().machine != Machine::kX86_64) return;
   for (const Segment& segment : vmcore_.headers().segments)
-    if (segment.virtual_address >= kImageBegin)
-      add(segment.physical_address, segment.memory_size);
+    if (segment.virtual_address >= kImageBegin) add(segment.physical_address, segment.memory_size);
 }
 
 Result<uint64_t> Finder::variable(const char* symbol) {

@@ -77,6 +77,10 @@ struct PageDescriptor {
 };
 static_assert(sizeof(PageDescriptor) == 24);
 
+// PageDescriptor::size, with kPageZstd, of a page that is not there yet (see descriptor_table.h).
+// No zstd frame is that short, so every reader refuses it.
+inline constexpr uint32_t kUnsettledSize = 1;
+
 // Where the parts of a file stand, in bytes. `bitmap_size` is that of one bitmap.
 struct KdumpLayout {
   uint64_t block_size = 4096;

@@ -24,6 +24,12 @@ Status read_into(int fd, uint64_t offset, T& value) {
   return read_exact_at(fd, std::as_writable_bytes(std::span(&value, 1)), offset);
 }
 
+// Not written yet when the dump was cut off, or only in part (see descriptor_table.h).
+bool is_missing(const PageDescriptor& descriptor) {
+  return descriptor.size == 0 ||
+         (descriptor.size == kUnsettledSize && descriptor.flags == kPageZstd);
+}
+
 uint64_t count_bits(Bytes bitmap) {
   uint64_t count = 0;
   for (size_t at = 0; at + 8 <= bitmap.size(); at += 8)
@@ -137,7 +143,7 @@ Result<KdumpSummary> KdumpReader::summarize() {
     DW_TRY(read_up_to_at(fd_.get(), std::as_writable_bytes(descriptors),
                          layout_.descriptors_offset + first * sizeof(PageDescriptor)));
     for (const PageDescriptor& descriptor : descriptors) {
-      if (descriptor.size == 0) {
+      if (is_missing(descriptor)) {
         ++summary.missing;
       } else if (!is_valid(descriptor)) {
         ++summary.damaged;
@@ -173,7 +179,7 @@ Result<KdumpReader::PageFate> KdumpReader::read_page(uint64_t pfn, MutableBytes 
   PageDescriptor descriptor{};
   DW_TRY(read_up_to_at(fd_.get(), std::as_writable_bytes(std::span(&descriptor, 1)),
                        layout_.descriptors_offset + rank * sizeof(PageDescriptor)));
-  if (descriptor.size == 0) return PageFate::kMissing;
+  if (is_missing(descriptor)) return PageFate::kMissing;
   Status read = read_stored(descriptor, page);
   if (!read.ok()) {
     Error error = read.error();

@@ -12,9 +12,6 @@ namespace {
 
 constexpr uint64_t kCheckpointBytes = 64 << 20;
 constexpr uint64_t kCheckpointMs = 2000;
-// 256 MiB of pages; 1.5 MiB of descriptors.
-constexpr size_t kMaxPending = 65536;
-constexpr size_t kMaxRuns = 4096;
 
 uint32_t compression_flag(Compression compression) {
   return compression == Compression::kZstd ? kPageZstd : 0;
@@ -31,11 +28,6 @@ Result<KdumpWriter> KdumpWriter::create(Target& target, const KdumpDescription& 
   DW_ASSIGN(KdumpLayout layout,
             make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
   KdumpWriter writer(target, description, layout);
-  // Touched now, while it can still be refused without harm.
-  writer.pending_.resize(kMaxPending);
-  writer.pending_.clear();
-  writer.runs_.resize(kMaxRuns);
-  writer.runs_.clear();
   return writer;
 }
 
@@ -77,6 +69,7 @@ Status KdumpWriter::begin(uint64_t kept_pages) {
   layout_.set_descriptor_count(kept_pages);
   zero_page_offset_ = layout_.data_offset;
   data_end_ = checkpoint_end_ = layout_.data_offset + layout_.block_size;
+  table_.set_offset(layout_.descriptors_offset);
   // Not the bitmaps: they are written already, and what was not written of them reads as zeros.
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
@@ -135,40 +128,29 @@ PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record, uint64_t& of
 }
 
 bool KdumpWriter::checkpoint_due(size_t more_records) const {
-  return data_end_ - checkpoint_end_ >= kCheckpointBytes ||
-         pending_.size() + more_records > kMaxPending || runs_.size() == kMaxRuns ||
+  return data_end_ - checkpoint_end_ >= kCheckpointBytes || !table_.has_room(more_records) ||
          monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
 }
 
 Status KdumpWriter::append(uint64_t rank, std::span<const PageRecord> records, Bytes data) {
   DW_CHECK(range_fits(rank, records.size(), layout_.descriptor_count));
-  DW_CHECK(records.size() <= kMaxPending);
   if (checkpoint_due(records.size())) DW_TRY(checkpoint());
   if (!data.empty()) DW_TRY(target_->write_at(data_end_, data));
 
   uint64_t offset = data_end_;
-  for (const PageRecord& record : records) pending_.push_back(descriptor_of(record, offset));
+  for (const PageRecord& record : records) table_.add(rank++, descriptor_of(record, offset));
   DW_CHECK(offset == data_end_ + data.size());
   data_end_ = offset;
-  if (!runs_.empty() && runs_.back().rank + runs_.back().count == rank)
-    runs_.back().count += records.size();
-  else
-    runs_.push_back({.rank = rank, .count = records.size()});
   return {};
 }
 
 Status KdumpWriter::checkpoint() {
-  if (!pending_.empty()) {
+  if (!table_.empty()) {
+    DW_TRY(table_.prepare());
     DW_TRY(target_->sync());
-    std::span<const PageDescriptor> rest = pending_;
-    for (const Run& run : runs_) {
-      uint64_t at = layout_.descriptors_offset + run.rank * sizeof(PageDescriptor);
-      DW_TRY(target_->write_at(at, std::as_bytes(rest.first(run.count))));
-      rest = rest.subspan(run.count);
-    }
+    DW_TRY(table_.write_sizes());
+    DW_TRY(table_.write_pointers());
   }
-  pending_.clear();
-  runs_.clear();
   checkpoint_end_ = data_end_;
   checkpoint_ms_ = monotonic_ms();
   return {};
@@ -176,6 +158,8 @@ Status KdumpWriter::checkpoint() {
 
 Status KdumpWriter::finish(bool complete) {
   DW_TRY(checkpoint());
+  DW_TRY(target_->sync());
+  DW_TRY(table_.write_sizes());
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
   if (!complete) return {};

@@ -10,11 +10,11 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/codec/page_compressor.h"
+#include "capture/format/descriptor_table.h"
 #include "capture/format/kdump_format.h"
 #include "capture/pipeline/page_record.h"
 #include "capture/target/target.h"
@@ -67,12 +67,10 @@ class KdumpWriter {
 
  private:
   KdumpWriter(Target& target, const KdumpDescription& description, const KdumpLayout& layout)
-      : target_(&target), description_(description), layout_(layout) {}
-
-  struct Run {  // of pending descriptors with consecutive ranks
-    uint64_t rank;
-    size_t count;
-  };
+      : target_(&target),
+        description_(description),
+        layout_(layout),
+        table_(DescriptorTable::create(target)) {}
 
   [[nodiscard]] KdumpHeader header(uint32_t status) const;
   [[nodiscard]] KdumpSubHeader sub_header() const;
@@ -87,8 +85,7 @@ class KdumpWriter {
   uint64_t data_end_ = 0;        // where the next chunk goes
   uint64_t checkpoint_end_ = 0;  // data_end_ at the last checkpoint
   uint64_t checkpoint_ms_ = 0;   // monotonic time of it
-  std::vector<PageDescriptor> pending_;
-  std::vector<Run> runs_;
+  DescriptorTable table_;
 };
 
 }  // namespace dw

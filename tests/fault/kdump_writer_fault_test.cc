@@ -47,19 +47,13 @@ constexpr CaptureSettings kSettings[] = {
     {.compression = {}, .threads = 2, .checkpoint_each_chunk = false},
 };
 
-// Every descriptor is wholly there or wholly not, or one of those that cross a sector's end, of
-// which half may be there: a reader must then refuse the page.
-enum class Descriptors : uint8_t { kWhole, kMaybeTorn };
-
 // The dump opens, nothing in it is wrong, and it is whole if it says so. Returns pages read.
-uint64_t check_image(const Subject& subject, const std::vector<std::byte>& image, bool sealed,
-                     Descriptors descriptors = Descriptors::kWhole) {
+uint64_t check_image(const Subject& subject, const std::vector<std::byte>& image, bool sealed) {
   Result<KdumpReader> reader = KdumpReader::open(memory_file(image));
   REQUIRE_MESSAGE(reader.ok(), text_of(reader));
   Comparison result = compare(subject.pages, *reader);
   CHECK(result.wrong == 0);
-  // A table of 3 KiB crosses six sectors.
-  CHECK(result.refused <= (descriptors == Descriptors::kWhole ? 0 : 6));
+  CHECK(result.refused == 0);
   CHECK(result.excluded == 0);
   if (sealed || !reader->incomplete()) CHECK(result.right == subject.pages.size());
   if (sealed) CHECK_FALSE(reader->incomplete());
@@ -140,8 +134,7 @@ TEST_CASE("kdump_writer: the power may go after any call, with any part of what 
       bool sealed = target.state() == CrashTarget::State::kSealed;
       check_image(subject, target.durable(), sealed);
       for (uint64_t seed = 1; seed <= 6; ++seed, ++images)
-        check_image(subject, target.partly_durable(target.calls() * 100 + seed), sealed,
-                    Descriptors::kMaybeTorn);
+        check_image(subject, target.partly_durable(target.calls() * 100 + seed), sealed);
     };
     REQUIRE(capture_into(target, subject.vmcore, settings).ok());
     CHECK(images > 6 * 5);
@@ -158,7 +151,7 @@ TEST_CASE("kdump_writer: with a failed call and a power cut together") {
       CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
       if (target.state() == CrashTarget::State::kStaged) continue;
       for (uint64_t seed = 1; seed <= 3; ++seed)
-        check_image(subject, target.partly_durable(seed), false, Descriptors::kMaybeTorn);
+        check_image(subject, target.partly_durable(seed), false);
     }
   }
 }

@@ -1,0 +1,96 @@
+#include "capture/format/descriptor_table.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+
+namespace dw {
+
+namespace {
+
+// 128 MiB of pages; 768 KiB of descriptors a batch.
+constexpr size_t kMaxDescriptors = 32768;
+constexpr size_t kMaxRuns = 4096;
+
+// The least that any disk writes whole.
+constexpr uint64_t kSectorBytes = 512;
+
+bool crosses_sector(uint64_t at) {
+  // Offsets are multiples of 8. Behind the 16th byte only page_flags follow, which are always 0.
+  return (at + offsetof(PageDescriptor, size)) % kSectorBytes == 0;
+}
+
+template <typename Vector>
+void touch(Vector& vector, size_t size) {
+  vector.resize(size);
+  vector.clear();
+}
+
+}  // namespace
+
+DescriptorTable DescriptorTable::create(Target& target) {
+  DescriptorTable table(target);
+  for (Batch* batch : {&table.current_, &table.pointed_}) {
+    touch(batch->descriptors, kMaxDescriptors);
+    touch(batch->runs, kMaxRuns);
+  }
+  return table;
+}
+
+bool DescriptorTable::has_room(size_t count) const {
+  return current_.descriptors.size() + count <= kMaxDescriptors && current_.runs.size() < kMaxRuns;
+}
+
+void DescriptorTable::add(uint64_t rank, const PageDescriptor& descriptor) {
+  current_.descriptors.push_back(descriptor);
+  std::vector<Run>& runs = current_.runs;
+  if (!runs.empty() && runs.back().rank + runs.back().count == rank)
+    ++runs.back().count;
+  else
+    runs.push_back({.rank = rank, .count = 1});
+  DW_CHECK(current_.descriptors.size() <= kMaxDescriptors && runs.size() <= kMaxRuns);
+}
+
+Status DescriptorTable::write_sizes() {
+  DW_TRY(write(pointed_, Step::kWhole));
+  pointed_.descriptors.clear();
+  pointed_.runs.clear();
+  return {};
+}
+
+Status DescriptorTable::write_pointers() {
+  DW_CHECK(pointed_.descriptors.empty());
+  DW_TRY(write(current_, Step::kPointed));
+  std::swap(current_, pointed_);
+  return {};
+}
+
+Status DescriptorTable::write(const Batch& batch, Step step) {
+  const PageDescriptor* next = batch.descriptors.data();
+  for (const Run& run : batch.runs) {
+    DW_TRY(write_run(run, next, step));
+    next += run.count;
+  }
+  return {};
+}
+
+Status DescriptorTable::write_run(const Run& run, const PageDescriptor* descriptors, Step step) {
+  std::array<PageDescriptor, 512> piece;
+  for (size_t done = 0; done < run.count; done += piece.size()) {
+    size_t n = std::min(piece.size(), run.count - done);
+    uint64_t at = offset_ + (run.rank + done) * sizeof(PageDescriptor);
+    for (size_t i = 0; i < n; ++i) {
+      const PageDescriptor& whole = descriptors[done + i];
+      piece[i] = step == Step::kPrepared ? PageDescriptor{} : whole;
+      bool in_steps = whole.size != 0 && crosses_sector(at + i * sizeof(PageDescriptor));
+      if (!in_steps || step == Step::kWhole) continue;
+      piece[i].size = kUnsettledSize;
+      piece[i].flags = kPageZstd;
+    }
+    DW_TRY(target_->write_at(at, std::as_bytes(std::span(piece).first(n))));
+  }
+  return {};
+}
+
+}  // namespace dw

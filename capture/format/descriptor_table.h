@@ -1,0 +1,62 @@
+// The descriptor table of a kdump file while it is being written: batches of descriptors that reach
+// the disk behind the data they point to, and whole.
+//
+// A descriptor has 24 bytes, so one in 64 has its offset at the end of one sector and its size and
+// flags at the start of the next. If power goes between the two, a reader could take one half for a
+// page. Such a descriptor is written in three steps with a sync after each: a size of 1 that no
+// page has, then the offset, then the true size and flags. At every moment it reads as right or as
+// damaged, never as another page.
+// Thread safety: one thread. Asks for no memory after create().
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "capture/base/result.h"
+#include "capture/format/kdump_format.h"
+#include "capture/target/target.h"
+
+namespace dw {
+
+class DescriptorTable {
+ public:
+  static DescriptorTable create(Target& target);
+
+  // Where the table stands in the file, in bytes. Before the first add().
+  void set_offset(uint64_t offset) { offset_ = offset; }
+
+  [[nodiscard]] bool empty() const { return current_.descriptors.empty(); }
+  // Whether `count` more of consecutive rank can be added before the next write_pointers().
+  [[nodiscard]] bool has_room(size_t count) const;
+  void add(uint64_t rank, const PageDescriptor& descriptor);
+
+  // The three steps. Between the calls the caller syncs the target: what was added is prepared,
+  // sync (of the data too), pointers, sync, sizes. write_sizes() belongs to the batch of the
+  // write_pointers() before the last sync.
+  Status prepare() { return write(current_, Step::kPrepared); }
+  Status write_sizes();
+  Status write_pointers();
+
+ private:
+  enum class Step : uint8_t { kPrepared, kPointed, kWhole };
+  struct Run {  // of descriptors with consecutive ranks
+    uint64_t rank;
+    size_t count;
+  };
+  struct Batch {
+    std::vector<PageDescriptor> descriptors;
+    std::vector<Run> runs;
+  };
+
+  explicit DescriptorTable(Target& target) : target_(&target) {}
+
+  Status write(const Batch& batch, Step step);
+  Status write_run(const Run& run, const PageDescriptor* descriptors, Step step);
+
+  Target* target_;
+  uint64_t offset_ = 0;
+  Batch current_;
+  Batch pointed_;  // written, but the sizes of those that cross a sector
+};
+
+}  // namespace dw

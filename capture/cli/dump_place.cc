@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "capture/format/kdump_reader.h"
 #include "capture/report/message.h"
@@ -16,12 +18,13 @@ constexpr int kMaxSameName = 100;
 
 // A file that cannot be read as a kdump file is not this crash: it is left alone. Without notes
 // nothing tells two crashes apart, and saving one twice is better than not at all.
-bool holds_crash(int root, const std::string& path, Bytes notes) {
-  if (notes.empty()) return false;
+std::optional<KdumpReader> open_if_same_crash(int root, const std::string& path, Bytes notes) {
+  if (notes.empty()) return std::nullopt;
   Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY | O_NONBLOCK);
-  if (!fd.ok()) return false;
+  if (!fd.ok()) return std::nullopt;
   Result<KdumpReader> reader = KdumpReader::open(std::move(*fd));
-  return reader.ok() && std::ranges::equal(reader->notes(), notes);
+  if (!reader.ok() || !std::ranges::equal(reader->notes(), notes)) return std::nullopt;
+  return std::move(*reader);
 }
 
 }  // namespace
@@ -36,8 +39,12 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
     if (standing == Standing::kNothing) return place;
     bool sealed = standing == Standing::kSealed;
     std::string path = place.name + "/" + (sealed ? kSealedName : kIncompleteName);
-    if (!holds_crash(place.root.get(), path, notes)) continue;
-    if (sealed) {
+    std::optional<KdumpReader> reader = open_if_same_crash(place.root.get(), path, notes);
+    if (!reader) continue;
+    // The status says whether everything is there; the name comes last, and may not have been
+    // given.
+    if (!reader->incomplete()) {
+      if (!sealed) DW_TRY(FileTarget::seal_finished(place.root.get(), place.name));
       place.saved_already = true;
       return place;
     }

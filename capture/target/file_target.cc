@@ -76,6 +76,17 @@ Status make_directories(const std::string& path) {
   }
 }
 
+// Renames within a directory. A file that is there already is never replaced, not even by a race.
+Status rename_in(int directory, const char* from, const char* to) {
+  // musl has no renameat2() of its own yet.
+  if (::syscall(SYS_renameat2, directory, from, directory, to, RENAME_NOREPLACE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return Error::from_errno("cannot rename");
+  DW_ASSIGN(bool exists, exists_in(directory, to));
+  if (exists) return Error::from_errno("cannot rename", EEXIST);
+  if (::renameat(directory, from, directory, to) != 0) return Error::from_errno("cannot rename");
+  return {};
+}
+
 // Writes zeros where the file system cannot preallocate.
 Status write_zeros(int fd, uint64_t offset, uint64_t length) {
   std::vector<std::byte> zeros(std::min<uint64_t>(length, 1 << 20));
@@ -103,6 +114,12 @@ Result<Standing> FileTarget::look(int root, const std::string& name) {
   return incomplete ? Standing::kIncomplete : Standing::kNothing;
 }
 
+Status FileTarget::seal_finished(int root, const std::string& name) {
+  DW_ASSIGN(Fd directory, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
+  DW_TRY(rename_in(directory.get(), kIncompleteName, kSealedName));
+  return sync_fd(directory.get(), "cannot sync the directory");
+}
+
 Result<FileTarget> FileTarget::create(int root, const std::string& name,
                                       const std::string& display) {
   FileTarget target;
@@ -128,6 +145,16 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name,
 Status FileTarget::take_staged_file() {
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     Error error = Error::from_errno("cannot lock").on(path());
+    return error.hint("another capture of this crash is running");
+  }
+  // Between open and lock the file may have become another capture's dump: then it is not ours.
+  struct stat ours;
+  struct stat named;
+  bool same = ::fstat(file_.get(), &ours) == 0 &&
+              ::fstatat(directory_.get(), kStagedName, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+              ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+  if (!same) {
+    Error error = Error::from_errno("changed while it was opened", EBUSY).on(path());
     return error.hint("another capture of this crash is running");
   }
   // A staged file from a run that was cut off was never a dump: start it again.
@@ -221,16 +248,8 @@ Status FileTarget::sync() {
 
 Status FileTarget::rename_to(const char* name) {
   if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
-  // RENAME_NOREPLACE: a dump that is there already is never replaced, not even by a race.
-  int directory = directory_.get();
-  // musl has no renameat2() of its own yet.
-  if (::syscall(SYS_renameat2, directory, current_name_, directory, name, RENAME_NOREPLACE) != 0) {
-    if (errno != EINVAL && errno != ENOSYS) return failed(Error::from_errno("cannot rename"));
-    DW_ASSIGN(bool exists, exists_in(directory, name));
-    if (exists) return failed(Error::from_errno("cannot rename", EEXIST));
-    if (::renameat(directory, current_name_, directory, name) != 0)
-      return failed(Error::from_errno("cannot rename"));
-  }
+  Status renamed = rename_in(directory_.get(), current_name_, name);
+  if (!renamed.ok()) return failed(renamed.error());
   current_name_ = name;
   Status synced = sync_fd(directory_.get(), "cannot sync the directory");
   if (!synced.ok()) return failed(synced.error());

@@ -30,6 +30,9 @@ class FileTarget : public Target {
   // What is in the dump directory `name` under `root`.
   static Result<Standing> look(int root, const std::string& name);
 
+  // Gives a published dump its final name: power went when all but that was done.
+  static Status seal_finished(int root, const std::string& name);
+
   // Makes the dump directory (mode 0700) and the staged file (0600) in it. `display` is the
   // directory's path for messages.
   static Result<FileTarget> create(int root, const std::string& name, const std::string& display);

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <vector>
 
 #include "capture/target/file_target.h"
@@ -51,6 +53,16 @@ void check_place(const TempDir& dir, const VmcoreBuilder& builder, const std::st
 const std::string kSecond = std::string(kName) + "-2";
 
 }  // namespace
+
+TEST_CASE("dump_place: a whole dump that only lacks its name gets it") {
+  TempDir dir;
+  put_dump(dir, kName, small_crash(), true);
+  std::string folder = dir / kName;
+  REQUIRE(::rename((folder + "/vmcore").c_str(), (folder + "/vmcore.incomplete").c_str()) == 0);
+  check_place(dir, small_crash(), kName, true);
+  CHECK(::access((folder + "/vmcore").c_str(), F_OK) == 0);
+  CHECK(::access((folder + "/vmcore.incomplete").c_str(), F_OK) != 0);
+}
 
 TEST_CASE("dump_place: an empty target takes the name as it is") {
   TempDir dir;

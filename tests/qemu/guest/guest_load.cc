@@ -2,7 +2,8 @@
 // a dump of it can be judged: page cache (clean and dirty), tmpfs, anonymous memory in small and in
 // huge pages.
 //
-//   guest-load clean:FILE:MIB dirty:FILE:MIB tmpfs:FILE:MIB anon:MIB huge:MIB ready:FILE
+//   guest-load clean:FILE:MIB dirty:FILE:MIB tmpfs:FILE:MIB anon:MIB huge:MIB hugetlb:MIB
+//              gigantic:MIB poison:KIND... ready:FILE
 //
 // Every page starts with a page_tag::Header; the rest is a mix of random, text-like, pointer-like
 // and nearly empty content. When all is done it writes FILE of `ready:` and keeps the memory until
@@ -107,6 +108,13 @@ void FillMemory(char* memory, uint64_t bytes, page_tag::Kind kind) {
   }
 }
 
+// One page of each kind, for `poison`. Its place is no multiple of a huge page's.
+constexpr uint64_t kVictimOffset = 3 * kMib + 5 * page_tag::kPageSize;
+struct Filled {
+  char* memory[page_tag::kKinds] = {};
+  std::string clean_file;
+} filled;
+
 void FillAnonymous(uint64_t bytes, page_tag::Kind kind) {
   void* memory =
       mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -116,6 +124,75 @@ void FillAnonymous(uint64_t bytes, page_tag::Kind kind) {
   int advice = kind == page_tag::kAnonHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
   if (madvise(start, bytes, advice) != 0) Fail("madvise");
   FillMemory(start, bytes, kind);
+  filled.memory[kind] = start;
+}
+
+void FillHugetlb(uint64_t bytes, int page_shift) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | page_shift << MAP_HUGE_SHIFT;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (memory == MAP_FAILED) Fail("mmap of hugetlb pages");
+  filled.memory[page_tag::kHugetlb] = static_cast<char*>(memory);
+  FillMemory(static_cast<char*>(memory), bytes, page_tag::kHugetlb);
+}
+
+uint64_t FrameOf(const void* address) {
+  int fd = open("/proc/self/pagemap", O_RDONLY);
+  if (fd < 0) Fail("open /proc/self/pagemap");
+  uint64_t entry = 0;
+  auto offset = static_cast<off_t>(reinterpret_cast<uintptr_t>(address) / page_tag::kPageSize * 8);
+  if (pread(fd, &entry, sizeof(entry), offset) != sizeof(entry)) Fail("read pagemap");
+  close(fd);
+  uint64_t frame = entry & ((1ull << 55) - 1);
+  if ((entry >> 63) == 0 || frame == 0) Fail("pagemap: the page is not in memory");
+  return frame;
+}
+
+void WriteFile(const char* path, int flags, const std::string& text) {
+  int fd = open(path, O_WRONLY | flags, 0600);
+  if (fd < 0) Fail(std::string("open ") + path);
+  if (write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    Fail(std::string("write '") + text + "' to " + path);
+  }
+  close(fd);
+}
+
+// A page of a file has to be mapped to be found, but not to be poisoned.
+uint64_t FrameOfFile(const std::string& path) {
+  int fd = open(path.c_str(), O_RDONLY);
+  if (fd < 0) Fail("open " + path);
+  void* page =
+      mmap(nullptr, page_tag::kPageSize, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, kVictimOffset);
+  if (page == MAP_FAILED) Fail("mmap " + path);
+  [[maybe_unused]] char touched = *static_cast<volatile char*>(page);
+  uint64_t frame = FrameOf(page);
+  munmap(page, page_tag::kPageSize);
+  close(fd);
+  return frame;
+}
+
+bool Poison(std::string_view name) {
+  constexpr struct {
+    std::string_view name;
+    page_tag::Kind kind;
+  } kKinds[] = {{"clean", page_tag::kCacheClean},
+                {"anon", page_tag::kAnon},
+                {"huge", page_tag::kAnonHuge},
+                {"hugetlb", page_tag::kHugetlb}};
+  for (const auto& known : kKinds) {
+    if (known.name != name) continue;
+    bool file = known.kind == page_tag::kCacheClean;
+    if (file ? filled.clean_file.empty() : filled.memory[known.kind] == nullptr) return false;
+    uint64_t frame =
+        file ? FrameOfFile(filled.clean_file) : FrameOf(filled.memory[known.kind] + kVictimOffset);
+    char address[32];
+    std::snprintf(address, sizeof(address), "0x%llx",
+                  static_cast<unsigned long long>(frame * page_tag::kPageSize));
+    WriteFile("/sys/devices/system/memory/hard_offline_page", 0, address);
+    WriteFile("/run/poisoned", O_CREAT | O_APPEND,
+              "Poisoned" + std::string(name) + ": " + std::to_string(frame) + "\n");
+    return true;
+  }
+  return false;
 }
 
 // Written with write(), not through a mapping: then no page of the file is mapped, as in most of a
@@ -135,7 +212,10 @@ void FillFile(const std::string& path, uint64_t bytes, page_tag::Kind kind) {
   }
   // This buffer would count as pages of the file's kind.
   std::memset(buffer, 0, sizeof(buffer));
-  if (kind == page_tag::kCacheClean && fdatasync(fd) != 0) Fail("fdatasync " + path);
+  if (kind == page_tag::kCacheClean) {
+    if (fdatasync(fd) != 0) Fail("fdatasync " + path);
+    filled.clean_file = path;
+  }
   // Kept open: an unlinked or evicted file would be freed.
 }
 
@@ -166,6 +246,12 @@ bool RunTask(std::string_view task) {
     FillAnonymous(ParseBytes(amount), page_tag::kAnon);
   else if (name == "huge")
     FillAnonymous(ParseBytes(amount), page_tag::kAnonHuge);
+  else if (name == "hugetlb")
+    FillHugetlb(ParseBytes(amount), 21);
+  else if (name == "gigantic")
+    FillHugetlb(ParseBytes(amount), 30);
+  else if (name == "poison")
+    return Poison(amount);
   else if (name == "ready")
     WriteReadyFile(path);
   else

@@ -11,9 +11,9 @@ constexpr uint64_t kPageSize = 4096;
 // "dw-page" and a 0x01, as no compiler places it in a constant: built at run time by Magic().
 constexpr uint64_t kMagicXored = 0x016567'61702d7764ull ^ 0x5a5a5a5a5a5a5a5aull;
 
-enum Kind : uint32_t { kCacheClean, kCacheDirty, kTmpfs, kAnon, kAnonHuge, kKinds };
-constexpr const char* kKindNames[kKinds] = {"cache-clean", "cache-dirty", "tmpfs", "anon",
-                                            "anon-huge"};
+enum Kind : uint32_t { kCacheClean, kCacheDirty, kTmpfs, kAnon, kAnonHuge, kHugetlb, kKinds };
+constexpr const char* kKindNames[kKinds] = {"cache-clean", "cache-dirty", "tmpfs",
+                                            "anon",        "anon-huge",   "hugetlb"};
 
 struct Header {
   uint64_t magic;

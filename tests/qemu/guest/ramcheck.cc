@@ -1,14 +1,18 @@
 // ramcheck compares a dump, page by page, with the RAM of the guest that it was taken from.
 //
 //   ramcheck DUMP LEVEL ram:START:SIZE:FILE:OFFSET... must:START:SIZE... may:START:SIZE...
-//   [low:END]
+//            [low:END] [never:START:SIZE...] [stale:START:SIZE...] [balloon:PAGES]
 //
-//   DUMP   anything that libkdumpfile reads
-//   LEVEL  the dump level: says which of guest-load's pages must, and which must not, be in the
-//   dump ram:   guest physical memory START..START+SIZE is in FILE at OFFSET must:  memory that a
-//   dump of level 0 or 1 has to hold whole: System RAM without the crash kernel may:   memory that
-//   it may hold (rounded outwards); a saved page outside of it is an error low:   below END
-//   (default 1 MiB) a page may differ or be missing, and is listed: the capture kernel works there
+// - DUMP: anything that libkdumpfile reads.
+// - LEVEL: the dump level. It says which of guest-load's pages must, and must not, be in the dump.
+// - ram: guest physical memory START..START+SIZE is in FILE at OFFSET.
+// - must: memory that a dump of level 0 or 1 has to hold whole: System RAM, no crash kernel.
+// - may: memory that it may hold, rounded outwards. A saved page outside of it is an error.
+// - low: below END, by default 1 MiB, a page may differ or be missing, and is listed: the capture
+//   kernel works there.
+// - never: memory that no dump may hold, whatever its level.
+// - stale: an offlined block. What guest-load once left there counts as nobody's.
+// - balloon: so many pages that are zeros in RAM may be missing at any level.
 //
 // Numbers are hexadecimal with 0x, or decimal. Prints "name value" lines and one line for every
 // complaint. Exit: 0 all is well, 1 the dump is wrong, 2 it could not be checked. One thread.
@@ -69,7 +73,8 @@ struct Task {
   uint64_t level = 0;
   uint64_t low_end = 0x100000;
   std::vector<Segment> ram;
-  std::vector<Range> must, may;
+  uint64_t balloon_pages = 0;
+  std::vector<Range> must, may, never, stale;
 };
 
 std::vector<std::string> Split(const std::string& text) {
@@ -99,6 +104,11 @@ void ParseArgument(const std::string& argument, Task& task) {
   } else if ((key == "must" || key == "may") && words.size() == 3) {
     uint64_t start = Number(words[1]);
     (key == "must" ? task.must : task.may).push_back({start, start + Number(words[2])});
+  } else if ((key == "never" || key == "stale") && words.size() == 3) {
+    uint64_t start = Number(words[1]);
+    (key == "never" ? task.never : task.stale).push_back({start, start + Number(words[2])});
+  } else if (key == "balloon" && words.size() == 2) {
+    task.balloon_pages = Number(words[1]);
   } else if (key == "low" && words.size() == 2) {
     task.low_end = Number(words[1]);
   } else {
@@ -212,15 +222,21 @@ class Checker {
     if (is_elf_ && !Touches(task_.may, address)) return;
     Verdict verdict = ReadPage(address);
     bool low = address < task_.low_end;
-    bool required = WholePageIn(task_.must, address);
-    if (required) CountTag(truth, verdict);
+    bool never = Touches(task_.never, address);
+    bool required = !never && WholePageIn(task_.must, address);
+    if (never && verdict == Verdict::kSaved) forbidden_.Add(address);
+    if (required && !Touches(task_.stale, address)) CountTag(truth, verdict);
     switch (verdict) {
       case Verdict::kUnreadable:
         unreadable_.Add(address, kdump_get_err(dump_));
         break;
       case Verdict::kExcluded:
         ++excluded_;
-        if (required && task_.level <= 1) (low ? low_missing_ : missing_).Add(address);
+        if (!required || task_.level > 1) break;
+        if (!low && task_.balloon_pages > ballooned_ && IsZero(truth))
+          ++ballooned_;
+        else
+          (low ? low_missing_ : missing_).Add(address);
         break;
       case Verdict::kSaved:
         ++saved_;
@@ -231,6 +247,10 @@ class Checker {
           (low ? low_differing_ : differing_).Add(address);
         break;
     }
+  }
+
+  static bool IsZero(const unsigned char* page) {
+    return page[0] == 0 && std::memcmp(page, page + 1, kPage - 1) == 0;
   }
 
   void CountTag(const unsigned char* truth, Verdict verdict) {
@@ -244,7 +264,8 @@ class Checker {
 
   // Cache pages go at level 4 (which takes those with private data too), user pages at level 8.
   bool MayBeExcluded(uint32_t kind) const {
-    bool user = kind == page_tag::kAnon || kind == page_tag::kAnonHuge;
+    bool user =
+        kind == page_tag::kAnon || kind == page_tag::kAnonHuge || kind == page_tag::kHugetlb;
     return (task_.level & (user ? 8 : 4)) != 0;
   }
 
@@ -267,12 +288,13 @@ class Checker {
   int Report() const {
     std::printf("saved %llu\nequal %llu\nexcluded %llu\n", Wide(saved_), Wide(equal_),
                 Wide(excluded_));
-    for (const Finding* finding :
-         {&differing_, &low_differing_, &missing_, &low_missing_, &surplus_, &unreadable_}) {
+    for (const Finding* finding : {&differing_, &low_differing_, &missing_, &low_missing_,
+                                   &surplus_, &unreadable_, &forbidden_}) {
       finding->Print();
     }
+    std::printf("ballooned %llu\n", Wide(ballooned_));
     bool good = ReportTags();
-    for (const Finding* finding : {&differing_, &missing_, &surplus_, &unreadable_}) {
+    for (const Finding* finding : {&differing_, &missing_, &surplus_, &unreadable_, &forbidden_}) {
       good = good && finding->count() == 0;
     }
     if (equal_ == 0) {
@@ -289,7 +311,9 @@ class Checker {
   unsigned char page_[kPage];
   uint64_t saved_ = 0, equal_ = 0, excluded_ = 0;
   Finding differing_{"differing"}, low_differing_{"low-differing"}, missing_{"missing"},
-      low_missing_{"low-missing"}, surplus_{"surplus"}, unreadable_{"unreadable"};
+      low_missing_{"low-missing"}, surplus_{"surplus"}, unreadable_{"unreadable"},
+      forbidden_{"forbidden"};
+  uint64_t ballooned_ = 0;  // Missing, as pages of the balloon may be; their RAM is zeros.
   TagCount tags_[page_tag::kKinds];
 };
 

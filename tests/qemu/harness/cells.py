@@ -26,6 +26,15 @@ class Cell:
     initrd_compress: str = "none"
     config: tuple[str, ...] = ()  # further lines of dumpwright.conf
     crash: str = "newest"  # of Debian's newest suite, see fetch-peer; or "installed"
+    # What there is in memory, besides guest-load's page cache and anonymous pages.
+    hugepages: int = 0  # pool of 2 MiB pages, a quarter of which stays free
+    gigantic: bool = False  # one 1 GiB page
+    poison: tuple[str, ...] = ()  # guest-load's memory of these kinds gets a hard-offlined page
+    offline_block: bool = False  # one memory block is taken offline; needs movablecore=
+    balloon_mib: int = 0
+    holes: tuple[tuple[int, int], ...] = ()  # first and size of memory that the guest has not got
+    # With saver "raw": dumpwright and makedumpfile both filter the copy, at every level of harness/compare.py.
+    compare: bool = False
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -36,14 +45,36 @@ class CrashQuirks:
 
     options: tuple[str, ...] = ()
     known_lines: tuple[str, ...] = ()  # whole lines, no complaint if crash prints them
+    failing: tuple[str, ...] = ()  # commands that fail on the full dump too
 
 
-# crash 9.0.2 stops at 7.2's struct module, where num_gpl_syms is gone.
+# crash 9.0.2 stops at 7.2's struct module, where num_gpl_syms is gone, and knows no kmem_cache without local_node.
 _NEWEST = CrashQuirks(("--no_modules",), ("WARNING: no kernel module access",
-                                          "WARNING: SLUB: cannot determine how compound pages are linked"))
+                                          "WARNING: SLUB: cannot determine how compound pages are linked",
+                                          "kmem: invalid structure member offset: kmem_cache_local_node"),
+                       ("kmem -s",))
 CRASH_QUIRKS: dict[str, CrashQuirks] = {"newest-cloud": _NEWEST, "newest-generic": _NEWEST}
 
 GENERIC = "192M"  # generic kernels are larger than cloud kernels
+MOVABLE = "movablecore=512M"
+POISON = ("clean", "anon", "huge", "hugetlb")  # cloud 5.10 and 6.1 have no CONFIG_MEMORY_FAILURE
+
+
+def _compared(kernel: str, *features: str, **more: object) -> Cell:
+    """A guest whose vmcore is filtered on the host. Features by name; more: fields that differ."""
+    fields: dict[str, object] = {
+        "kernel": kernel, "saver": "raw", "compare": True, "fill_mib": 380,
+        "crashkernel": GENERIC if kernel.endswith("generic") else "160M", "cmdline": ()}
+    fields |= more
+    choices: dict[str, dict[str, object]] = {
+        "hugetlb": {"hugepages": 48},
+        "poison": {"poison": POISON if "hugetlb" in features else POISON[:-1]},
+        "offline": {"offline_block": True, "cmdline": (*fields["cmdline"], MOVABLE)},  # type: ignore[misc]
+        "balloon": {"balloon_mib": 64}}
+    for feature in features:
+        fields |= choices[feature]
+    return Cell(**fields)  # type: ignore[arg-type]
+
 
 CELLS: tuple[Cell, ...] = (
     # The one that every change should pass.
@@ -51,7 +82,6 @@ CELLS: tuple[Cell, ...] = (
     # What is left out, and how it is compressed.
     Cell("d0", dump_level=0),
     Cell("d31", dump_level=31),
-    Cell("zlib", compress="zlib"),
     Cell("none", compress="none"),
     # Kernels.
     Cell("5.10-cloud", kernel="5.10-cloud"),
@@ -64,6 +94,27 @@ CELLS: tuple[Cell, ...] = (
     Cell("newest-cloud", kernel="newest-cloud"),
     Cell("newest-cloud-d31", kernel="newest-cloud", dump_level=31),
     Cell("newest-generic", kernel="newest-generic", crashkernel=GENERIC),
+    # The same set of pages as makedumpfile's, on each kernel, with all that it can have in its memory.
+    _compared("5.10-cloud", "hugetlb", "balloon", name="compare-5.10-cloud"),
+    _compared("5.10-generic", "hugetlb", "poison", "offline", name="compare-5.10-generic"),
+    _compared("6.1-cloud", "hugetlb", "offline", "balloon", name="compare-6.1-cloud"),
+    _compared("6.1-generic", "hugetlb", "poison", "balloon", name="compare-6.1-generic"),
+    _compared("6.12-cloud", "hugetlb", "poison", "offline", name="compare-6.12-cloud"),
+    _compared("6.12-generic", "hugetlb", "poison", "balloon", name="compare-6.12-generic"),
+    _compared("newest-cloud", "hugetlb", "poison", "offline", name="compare-newest-cloud"),
+    _compared("newest-generic", "hugetlb", "poison", "balloon", name="compare-newest-generic"),
+    _compared("6.1-cloud", name="compare-no5lvl-nokaslr", cmdline=("no5lvl", "nokaslr")),
+    _compared("newest-cloud", name="compare-newest-no5lvl", cmdline=("no5lvl",)),
+    _compared("6.12-cloud", name="compare-nokaslr", cmdline=("nokaslr",)),
+    # Holes: a whole section at the end of the first of two nodes, and some odd pages of the second; the PCI hole.
+    _compared("6.12-cloud", name="compare-numa-hole", numa_nodes=2, holes=((384, 128), (701, 3))),
+    _compared("newest-cloud", name="compare-newest-numa-hole", numa_nodes=2, holes=((384, 128), (701, 3))),
+    _compared("6.12-cloud", name="compare-4g-numa-1gib-page", memory_mib=4096, numa_nodes=2, gigantic=True),
+    _compared("newest-cloud", name="compare-newest-4g-1gib-page", memory_mib=4096, gigantic=True),
+    # The same memory, filtered in the capture kernel.
+    Cell("6.12-cloud-features-d31", kernel="6.12-cloud", dump_level=31, fill_mib=380, hugepages=48, poison=POISON,
+         offline_block=True, cmdline=(MOVABLE,)),
+    Cell("newest-cloud-features", kernel="newest-cloud", fill_mib=380, hugepages=48, poison=POISON, balloon_mib=64),
     # Address translation: QEMU's largest CPU has five levels of page tables, so four are asked for.
     Cell("no5lvl", cmdline=("no5lvl",)),
     Cell("nokaslr", cmdline=("nokaslr",)),
@@ -85,6 +136,9 @@ CELLS: tuple[Cell, ...] = (
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),
 )
+
+# What every change has to pass: see run --every-change.
+EVERY_CHANGE = ("main", "compare-newest-cloud", "compare-5.10-cloud")
 
 
 def find_cells(names: list[str]) -> list[Cell]:

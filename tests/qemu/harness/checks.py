@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base import HarnessError, tool_env
 from harness.cells import CrashQuirks
 from harness.compile import host_program
 from harness.iomem import Span
+from harness.kdump import runs
 from harness.machine import RamSegment
 
+PAGE = 4096
 RAMCHECK_LIMIT_S = 300
 CRASH_LIMIT_S = 180
 # What crash says when it could not read or make sense of something.
 COMPLAINT = re.compile(r"invalid|cannot|seek error|read error|page incomplete|page excluded|WARNING|not found"
                        r"|no such|core dumped", re.IGNORECASE)
-RAMCHECK_WRONG = re.compile(r"^(differing|missing|surplus|unreadable) [1-9]|- WRONG|^(dump|nothing): ")
+RAMCHECK_WRONG = re.compile(r"^(differing|missing|surplus|unreadable|forbidden) [1-9]|- WRONG|^(dump|nothing): ")
 LOG_COMPLAINT = re.compile(r"^(crash|log|bt|ps): ", re.MULTILINE)
-CRASH_COMMANDS = "bt > {0}/bt.txt\nlog > {0}/log.txt\nps > {0}/ps.txt\nquit\n"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Check:
     name: str
     complaints: list[str]
     report: str
+    note: str = ""  # for RESULTS.md, if there is more to say than that it passed
 
 
 def _run(command: list[str], limit_s: int) -> tuple[int | None, str]:
@@ -44,11 +46,27 @@ def _run(command: list[str], limit_s: int) -> tuple[int | None, str]:
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def ramcheck(dump: Path, level: int, ram: list[RamSegment], dumpable: list[Span]) -> Check:
+@dataclass(frozen=True)
+class RamTruth:
+    """The guest's RAM, and what a dump has to do with it."""
+
+    ram: list[RamSegment]
+    dumpable: list[Span]
+    never: list[int] = field(default_factory=list)  # page frames that no dump may hold
+    stale: Span | None = None  # an offlined block
+    balloon_pages: int = 0
+
+
+def ramcheck(dump: Path, level: int, truth: RamTruth) -> Check:
     command = [str(host_program("ramcheck")), str(dump), str(level)]
-    command += [f"ram:{s.start:#x}:{s.size:#x}:{s.file}:{s.offset:#x}" for s in ram]
-    for span in dumpable:
+    command += [f"ram:{s.start:#x}:{s.size:#x}:{s.file}:{s.offset:#x}" for s in truth.ram]
+    for span in truth.dumpable:
         command += [f"{key}:{span.start:#x}:{span.end - span.start:#x}" for key in ("must", "may")]
+    command += [f"never:{first * PAGE:#x}:{count * PAGE:#x}" for first, count in runs(sorted(truth.never))]
+    if truth.stale:
+        command.append(f"stale:{truth.stale.start:#x}:{truth.stale.end - truth.stale.start:#x}")
+    if truth.balloon_pages:
+        command.append(f"balloon:{truth.balloon_pages}")
     status, output = _run(command, RAMCHECK_LIMIT_S)
     complaints: list[str] = []
     if status is None:
@@ -60,7 +78,7 @@ def ramcheck(dump: Path, level: int, ram: list[RamSegment], dumpable: list[Span]
         complaints.append(f"ramcheck: exit {status}: {output.strip()}")
     elif "verdict good" not in output:
         complaints.append("ramcheck: exit 0 without a verdict")
-    return Check("ramcheck", complaints, output)
+    return Check(f"ramcheck -d {level}", complaints, output)
 
 
 def _read(path: Path) -> str:
@@ -87,14 +105,21 @@ def judge_crash(output: str, bt: str, log: str, ps: str, known: tuple[str, ...] 
     return wrong
 
 
+def run_crash(crash: str, quirks: CrashQuirks, vmlinux: Path, dump: Path, script: Path,
+              commands: list[str]) -> tuple[int | None, str]:
+    """Exit status (None: killed at the time limit) and messages; the commands redirect their own output."""
+    script.write_text("\n".join([*commands, "quit"]) + "\n")
+    return _run([crash, "-s", "--no_crashrc", *quirks.options, "-i", str(script), str(vmlinux), str(dump)],
+                CRASH_LIMIT_S)
+
+
 def crash_check(crash: str, quirks: CrashQuirks, vmlinux: Path, dump: Path, work: Path) -> Check:
-    commands = work / "crash.commands"
-    commands.write_text(CRASH_COMMANDS.format(work))
-    for name in ("bt", "log", "ps"):
+    names = ("bt", "log", "ps")
+    for name in names:
         (work / f"{name}.txt").unlink(missing_ok=True)
-    status, output = _run([crash, "-s", "--no_crashrc", *quirks.options, "-i", str(commands),
-                           str(vmlinux), str(dump)], CRASH_LIMIT_S)
-    bt, log, ps = (_read(work / f"{name}.txt") for name in ("bt", "log", "ps"))
+    status, output = run_crash(crash, quirks, vmlinux, dump, work / "crash.commands",
+                               [f"{name} > {work}/{name}.txt" for name in names])
+    bt, log, ps = (_read(work / f"{name}.txt") for name in names)
     complaints = judge_crash(output, bt, log, ps, quirks.known_lines)
     if status is None:
         complaints.insert(0, f"crash did not end in {CRASH_LIMIT_S} s")

@@ -6,8 +6,9 @@ import re
 
 from harness.base import HarnessError
 from harness.cells import Cell
-from harness.checks import Check
-from harness.machine import MARK, PANIC_MARK
+from harness.checks import Check, RamTruth
+from harness.iomem import Span, dumpable_ram
+from harness.machine import MARK, MIB, PANIC_MARK, RamSegment
 
 
 def read_facts(console: str) -> dict[str, int]:
@@ -15,6 +16,54 @@ def read_facts(console: str) -> dict[str, int]:
     if not text[1]:
         raise HarnessError("the console shows no facts about the guest")
     return {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+)", text[0], re.MULTILINE)}
+
+
+def poisoned_pfns(cell: Cell, facts: dict[str, int]) -> list[int]:
+    """Pages that no dump may hold."""
+    return [facts[f"Poisoned{kind}"] for kind in cell.poison if f"Poisoned{kind}" in facts]
+
+
+def offline_span(facts: dict[str, int]) -> Span | None:
+    if "OfflineBlock" not in facts:
+        return None
+    size = facts["BlockBytes"]
+    return Span(facts["OfflineBlock"] * size, (facts["OfflineBlock"] + 1) * size)
+
+
+def ram_truth(cell: Cell, console: str, ram: list[RamSegment]) -> RamTruth:
+    facts = read_facts(console)
+    return RamTruth(ram, dumpable_ram(console), poisoned_pfns(cell, facts), offline_span(facts),
+                    facts.get("Ballooned", 0) // 4)
+
+
+def _check_features(cell: Cell, facts: dict[str, int], ram: list[Span]) -> list[str]:
+    complaints: list[str] = []
+
+    def expect(name: str, least: int, most: int | None = None) -> None:
+        value = facts.get(name, 0)
+        if value < least or most is not None and value > most:
+            complaints.append(f"guest: {name} is {value}, expected {least}" + ("" if most == least else " or more"))
+
+    if cell.hugepages:
+        # A block that goes offline takes free ones with it, and a poisoned page the one that it was in.
+        expect("HugePages_Total", cell.hugepages * 3 // 4 - ("hugetlb" in cell.poison))
+        if not cell.offline_block:
+            expect("HugePages_Free", 1)
+    if cell.gigantic:
+        expect("GiganticPages", 1, 1)
+    for kind in cell.poison:
+        expect(f"Poisoned{kind}", 1)
+    if cell.poison:
+        expect("HardwareCorrupted", 4 * len(cell.poison))
+    if cell.offline_block and offline_span(facts) is None:
+        complaints.append("guest: no memory block is offline")
+    if cell.balloon_mib:
+        expect("Ballooned", cell.balloon_mib * 1024)
+    for first, size in cell.holes:
+        hole = Span(first * MIB, (first + size) * MIB)
+        if any(span.start < hole.end and hole.start < span.end for span in ram):
+            complaints.append(f"guest: there is memory at {first} MiB, expected a hole")
+    return complaints
 
 
 def check_facts(cell: Cell, console: str) -> Check:
@@ -31,6 +80,7 @@ def check_facts(cell: Cell, console: str) -> Check:
         least_kib = cell.fill_mib * 1024 * percent // 100 // 2
         if facts.get(name, 0) < least_kib:
             complaints.append(f"guest: {name} is {facts.get(name)} KiB, expected at least {least_kib}")
+    complaints += _check_features(cell, facts, dumpable_ram(console))
     if cell.capture_cpus > 1:
         # With loglevel=7 the capture kernel says how many it got.
         started = re.findall(r"Brought up \d+ nodes?, (\d+) CPUs?", console.partition(PANIC_MARK)[2])

@@ -40,9 +40,9 @@ def fetch_peer(name: str) -> Path:
     return Path(run_tool([HERE / "fetch-peer", name], timeout_s=600).strip())
 
 
-def _add_modules(archive: Archive, kernel: Kernel) -> None:
+def _add_modules(archive: Archive, kernel: Kernel, more: tuple[str, ...] = ()) -> None:
     tree = ModuleTree(kernel.root, kernel.kver)
-    order = tree.load_order(GUEST_DRIVERS, OPTIONAL_DRIVERS)
+    order = tree.load_order((*GUEST_DRIVERS, *more), OPTIONAL_DRIVERS)
     for number, path in enumerate(order):
         archive.add_data(f"modules/{number:02}.ko", tree.read(path))
 
@@ -67,9 +67,19 @@ def load_tasks(cell: Cell) -> list[str]:
     """What guest-load fills, as its arguments."""
     def share(percent: int) -> int:
         return cell.fill_mib * percent // 100
-    return [f"clean:/data/clean:{share(20)}", f"dirty:/data/dirty:{share(10)}",
-            f"tmpfs:/tmp/tmpfs:{share(20)}", f"anon:{share(35)}", f"huge:{share(15)}",
-            "ready:/run/ready"]
+    tasks = [f"clean:/data/clean:{share(20)}", f"dirty:/data/dirty:{share(10)}",
+             f"tmpfs:/tmp/tmpfs:{share(20)}", f"anon:{share(35)}", f"huge:{share(15)}"]
+    if cell.hugepages:
+        tasks.append(f"hugetlb:{cell.hugepages * 2 * 3 // 4}")
+    if cell.gigantic:
+        tasks.append("gigantic:1024")
+    return [*tasks, *(f"poison:{kind}" for kind in cell.poison), "ready:/run/ready"]
+
+
+def features(cell: Cell) -> str:
+    """Settings that init-first reads."""
+    return (f"HUGEPAGES={cell.hugepages}\nOFFLINE_BLOCK={int(cell.offline_block)}\n"
+            f"BALLOON_KIB={cell.balloon_mib * 1024}\n")
 
 
 def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output: Path) -> None:
@@ -77,7 +87,8 @@ def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output:
     archive = Archive()
     _add_busybox(archive)
     _add_kexec(archive)
-    _add_modules(archive, kernel)
+    _add_modules(archive, kernel, ("virtio_balloon",) if cell.balloon_mib else ())
+    archive.add_data("features", features(cell).encode())
     archive.add_file("bin/guest-load", guest_program("guest_load"))
     archive.add_file("init", HERE / "guest/init-first")
     archive.add_data("load-tasks", " ".join(load_tasks(cell)).encode())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +29,8 @@ MIB = 1024 * 1024
 LOW_LIMIT = 0xB0000000
 LOW_SIZE = 0x80000000
 HIGH_START = 1 << 32
+GIGANTIC_CMDLINE = ("hugepagesz=1G", "hugepages=1", "hugepagesz=2M", "default_hugepagesz=2M")
+BALLOON_MARK = MARK + "balloon wanted"
 RAM_PREFIX = "dumpwright-ram-"
 
 
@@ -111,8 +115,12 @@ class Machine:
                 for cpu in cpus:
                     memory += ["-numa", f"cpu,node-id={node},socket-id={cpu}"]
         machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
+        if cell.balloon_mib:
+            memory += ["-device", "virtio-balloon-pci", "-qmp", f"unix:{self._monitor()},server=on,wait=off"]
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
-                   f"crashkernel={cell.crashkernel}", *cell.cmdline]
+                   f"crashkernel={cell.crashkernel}",
+                   *(f"memmap={size}M${first}M" for first, size in cell.holes),
+                   *(GIGANTIC_CMDLINE if cell.gigantic else ()), *cell.cmdline]
         # setpriv: no QEMU outlives a harness that was killed.
         return ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -123,6 +131,27 @@ class Machine:
                 "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
                 "-drive", f"file={self.dump_disk},format=raw,if=virtio,cache=unsafe",
                 "-kernel", str(kernel.image), "-initrd", str(initrd), "-append", " ".join(cmdline)]
+
+    def _monitor(self) -> Path:
+        return Path(self._ram_folder.name) / "monitor"
+
+    def _inflate_balloon(self) -> None:
+        """By QMP, with what the machine then keeps."""
+        left = (self.cell.memory_mib - self.cell.balloon_mib) * MIB
+        requests = ({"execute": "qmp_capabilities"}, {"execute": "balloon", "arguments": {"value": left}})
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(10)
+            monitor.connect(str(self._monitor()))
+            with monitor.makefile("rw") as lines:
+                lines.readline()  # the greeting
+                for request in requests:
+                    lines.write(json.dumps(request) + "\n")
+                    lines.flush()
+                    answer = lines.readline()
+                    while '"event"' in answer:
+                        answer = lines.readline()
+                    if '"return"' not in answer:
+                        self._fail(f"QEMU's monitor: {answer}")
 
     def run(self, kernel: Kernel, initrd: Path) -> Outcome:
         """From power-on to power-off. Raises HarnessError if the guest does anything but the plan."""
@@ -138,6 +167,7 @@ class Machine:
     def _follow(self, start: float) -> Outcome:
         assert self._process is not None
         outcome = Outcome()
+        inflated = False
         while True:
             ended = self._process.poll() is not None
             now = time.monotonic() - start
@@ -145,6 +175,9 @@ class Machine:
             if mark and not outcome.panic_s:
                 outcome.panic_s = now
             self._reject_unplanned(before, after)
+            if BALLOON_MARK in before and not inflated and not ended:
+                self._inflate_balloon()
+                inflated = True
             if ended:
                 outcome.poweroff_s = now
                 break

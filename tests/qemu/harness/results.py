@@ -23,11 +23,11 @@ class Record:
     total_s: float
     capture_s: float
     dump_mb: float
-    outcome: str  # "passed", or what was wrong
+    outcome: str  # "passed" and what its checks noted, or what was wrong
 
     @property
     def passed(self) -> bool:
-        return self.outcome == "passed"
+        return self.outcome.startswith("passed")
 
     def __str__(self) -> str:
         return f"{self.date}: {self.outcome}"
@@ -37,10 +37,11 @@ class Record:
         # The page is for everybody: no paths of this machine.
         wrong = [complaint.splitlines()[0].replace(f"{work_dir()}/", "").replace(f"{ROOT}/", "")
                  for complaint in result.complaints]
+        notes = "".join(f"; {check.note}" for check in result.checks if check.note)
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Record(result.kernel, time.strftime("%Y-%m-%d", time.gmtime()), round(result.total_s, 1),
                       round(result.capture_s, 1), round(result.dump_bytes / 1e6, 1),
-                      "passed" if result.passed else "FAILED: " + wrong[0] + more)
+                      "passed" + notes if result.passed else "FAILED: " + wrong[0] + more)
 
 
 def _digest(paths: list[Path]) -> str:
@@ -53,6 +54,8 @@ def _digest(paths: list[Path]) -> str:
 def _things_tested(cell: Cell) -> list[Path]:
     harness = [path for path in (HERE / "harness").glob("*.py") if path.name not in ("cells.py", "results.py")]
     paths = harness + [path for path in (HERE / "guest").iterdir() if path.is_file()]
+    if cell.compare:
+        paths.append(ROOT / "build/static/dumpwright")
     if cell.saver == "dumpwright":
         paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd"]
     return paths

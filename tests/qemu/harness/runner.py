@@ -15,9 +15,9 @@ from harness.base import HarnessError, work_dir
 from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, crash_check, ramcheck
 from harness.compile import host_program
-from harness.facts import check_facts
+from harness.compared import check_compared
+from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
-from harness.iomem import dumpable_ram
 from harness.machine import Machine
 from harness.saved import check_name, get_dump
 
@@ -53,11 +53,13 @@ def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
 
 def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path) -> list[Check]:
     console = machine.console.read_text(errors="replace")
-    dumpable = dumpable_ram(console)
+    truth = ram_truth(cell, console, machine.ram())
+    if cell.compare:
+        return [check_facts(cell, console), *check_compared(cell, kernel, dump, truth, work)]
     crash = "crash" if cell.crash == "installed" else str(fetch_peer("crash"))
     quirks = CRASH_QUIRKS.get(cell.kernel, CrashQuirks())
     with ThreadPoolExecutor(2) as pool:
-        checks = [pool.submit(ramcheck, dump, cell.dump_level, machine.ram(), dumpable),
+        checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         return [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
 
@@ -130,8 +132,9 @@ def run_cell(cell: Cell, *, keep: bool) -> Result:
 def describe(result: Result) -> str:
     """The summary that `run` prints."""
     cell = result.cell
+    how = "compared" if cell.compare else f"{cell.saver} -d {cell.dump_level}"
     lines = [f"== {cell.name}: Linux {result.kernel or cell.kernel}, {cell.memory_mib} MiB, "
-             f"{cell.cpus} CPUs, crashkernel={cell.crashkernel}, {cell.saver} -d {cell.dump_level}"]
+             f"{cell.cpus} CPUs, crashkernel={cell.crashkernel}, {how}"]
     for check in result.checks:
         lines += [f"-- {check.name}", check.report.strip()]
     if result.dump_bytes:

@@ -50,11 +50,16 @@ def check_name(cell: Cell, dump: Path) -> Check:
     return Check("name", [f"the dump's folder is {name}, expected {GUEST_NAME}-TIME"] if wrong else [], name)
 
 
-def convert_raw(crash_folder: Path, cell: Cell) -> Path:
-    """The raw copy of /proc/vmcore, filtered and compressed on the host by the newest makedumpfile."""
+def raw_vmcore(crash_folder: Path) -> Path:
     elf = crash_folder / "raw/vmcore.elf"
     if not elf.exists():
         raise HarnessError(f"expected raw/vmcore.elf, found: {_contents(crash_folder)}")
+    return elf
+
+
+def convert_raw(crash_folder: Path, cell: Cell) -> Path:
+    """The raw copy of /proc/vmcore, filtered and compressed on the host by the newest makedumpfile."""
+    elf = raw_vmcore(crash_folder)
     dump = elf.with_name("vmcore")
     run_tool([fetch_peer("makedumpfile"), "--message-level", "4", "-z", "-d", str(cell.dump_level),
               elf, dump], timeout_s=300)
@@ -62,5 +67,8 @@ def convert_raw(crash_folder: Path, cell: Cell) -> Path:
 
 
 def get_dump(cell: Cell, dump_disk: Path, work: Path) -> Path:
+    """The dump; the copied vmcore itself if the cell compares."""
     folder = extract(dump_disk, work)
+    if cell.compare:
+        return raw_vmcore(folder)
     return convert_raw(folder, cell) if cell.saver == "raw" else find_dump(folder)

@@ -1,0 +1,40 @@
+"""The checks of a cell that compares: both programs filter its raw vmcore, and dumpwright's dumps are checked."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from harness.base import ROOT, HarnessError
+from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
+from harness.checks import Check, RamTruth, ramcheck
+from harness.compare import LEVELS, Comparison, compare_level, judge, scratch_folder
+from harness.crash_both import crash_both
+from harness.initrds import Kernel, fetch_peer
+from harness.struct_pages import Layout, read_pages
+from harness.vmcoreinfo import read_vmcoreinfo
+
+EXECUTABLE = ROOT / "build/static/dumpwright"
+
+
+def check_compared(cell: Cell, kernel: Kernel, vmcore: Path, truth: RamTruth, work: Path) -> list[Check]:
+    if not EXECUTABLE.exists():
+        raise HarnessError(f"{EXECUTABLE} is missing; build dumpwright first")
+    makedumpfile, crash = fetch_peer("makedumpfile"), str(fetch_peer("crash"))
+    quirks = CRASH_QUIRKS.get(cell.kernel, CrashQuirks())
+    comparison = Comparison()
+    dumps: dict[int, Path] = {}
+    with scratch_folder(vmcore, work) as folder, ThreadPoolExecutor(1) as pool:
+        # The kept levels first: crash, which takes longest, runs beside the others.
+        pending = None
+        for level in sorted(LEVELS, key=lambda level: level not in (1, 31)):
+            dump = compare_level(EXECUTABLE, makedumpfile, vmcore, level, Path(folder), truth.never, comparison)
+            if dump:
+                dumps[level] = dump
+            if len(dumps) == 2 and pending is None:
+                pending = pool.submit(crash_both, crash, quirks, kernel.vmlinux, dumps[1], dumps[31], work)
+        assert pending is not None
+        layout = Layout.of(read_vmcoreinfo(vmcore))
+        checks = [judge(comparison, lambda frames: read_pages(dumps[1], layout, frames))]
+        checks += [ramcheck(dump, level, truth) for level, dump in dumps.items()]
+        return [*checks, pending.result()]

@@ -96,6 +96,17 @@ class KnownTest(unittest.TestCase):
                                  (Difference(1, 1, False), other), (Difference(1, 1, False), looked_at)):
             self.assertIsNone(explain(difference, page, page))
 
+    def test_user_page_that_is_waited_for(self) -> None:
+        waited, plain = struct_page(OLD, flags=1 << 7, mapping=0xFF01), struct_page(OLD, mapping=0xFF01)
+        self.assertIn("PG_waiters", explain(Difference(1, 31, False), waited, waited) or "")
+        no_type = Layout.of({key: value for key, value in INFO.items() if "SLAB" not in key})
+        slab = struct_page(OLD, flags=1 << 7, mapping=0xFF01, mapcount=0xF54FFFFF)
+        other_kernel = struct_page(no_type, flags=1 << 7, mapping=0xFF01)
+        for difference, page in ((Difference(1, 31, True), waited), (Difference(1, 16, False), waited),
+                                 (Difference(1, 8, False), plain), (Difference(1, 8, False), slab),
+                                 (Difference(1, 8, False), other_kernel)):
+            self.assertIsNone(explain(difference, page, page))
+
 
 def bits(*frames: int) -> Bitmaps:
     return Bitmaps(0xFFFF, sum(1 << pfn for pfn in frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def check_compared(cell: Cell, kernel: Kernel, vmcore: Path, truth: RamTruth, wo
     comparison = Comparison()
     dumps: dict[int, Path] = {}
     with scratch_folder(vmcore, work) as folder, ThreadPoolExecutor(1) as pool:
+        # A copy: somebody may build another one meanwhile.
+        executable = Path(shutil.copy2(EXECUTABLE, folder))
         # The kept levels first: crash, which takes longest, runs beside the others.
         pending = None
         for level in sorted(LEVELS, key=lambda level: level not in (1, 31)):
-            dump = compare_level(EXECUTABLE, makedumpfile, vmcore, level, Path(folder), truth.never, comparison)
+            dump = compare_level(executable, makedumpfile, vmcore, level, Path(folder), truth.never, comparison)
             if dump:
                 dumps[level] = dump
             if len(dumps) == 2 and pending is None:

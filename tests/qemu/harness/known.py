@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.struct_pages import Page
 
 USER = 8
+OLD_SLAB_BIT = 7
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,17 @@ def _offline_at_low_level(difference: Difference, page: Page, head: Page) -> boo
             and head.has_type(layout.offline) and not page.is_tail)
 
 
+def _waited_for(difference: Difference, page: Page, head: Page) -> bool:
+    """PG_slab has left the flags: makedumpfile takes its old bit, PG_waiters now, for it."""
+    layout = page.layout
+    return (not difference.ours and bool(difference.level & USER) and layout.slab is not None
+            and head.has_flag(OLD_SLAB_BIT) and head.is_anonymous and not head.has_type(layout.slab))
+
+
 KNOWN: tuple[Known, ...] = (
     Known("tail pages of no user page, compound_info", _unnoticed_tail),
     Known("hwpoisoned tail page", _poisoned_tail),
+    Known("user page with PG_waiters", _waited_for),
     Known("offline page at level 0 or 1", _offline_at_low_level),
 )
 

@@ -58,9 +58,12 @@ class Page:
     def is_tail(self) -> bool:
         return bool(self._word(self.layout.compound) & 1)
 
+    def has_flag(self, bit: int) -> bool:
+        return bool(self._word(self.layout.flags) >> bit & 1)
+
     @property
     def is_hwpoison(self) -> bool:
-        return self.layout.hwpoison is not None and bool(self._word(self.layout.flags) >> self.layout.hwpoison & 1)
+        return self.layout.hwpoison is not None and self.has_flag(self.layout.hwpoison)
 
     @property
     def is_anonymous(self) -> bool:

@@ -52,6 +52,7 @@ struct Capture {
   const Vmcore& vmcore;
   const VmcoreLayout& layout;
   const CrashFacts& facts;
+  CaptureEvents& events;
 };
 
 KdumpDescription describe(const Capture& capture) {
@@ -119,6 +120,7 @@ Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, Kdum
   print_unknown(result.counts);
   DW_TRY(writer.begin(result.plan.kept_pages()));
   DW_TRY(writer.publish());
+  capture.events.on_published();
   return result;
 }
 
@@ -138,6 +140,7 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
       pass_one.plan, planned_bits, [&](const PlannedChunk& chunk, const ChunkOutput& output) {
         counts += output.counts();
         Status appended = writer.append(chunk.rank, output.records(), output.data());
+        capture.events.on_progress();
         progress.update(counts.stored + counts.zero + counts.missing, writer.bytes_written());
         return appended;
       });
@@ -200,7 +203,7 @@ int capture_to_first_good_target(const Capture& capture) {
   return status;
 }
 
-Result<int> run(const CaptureOptions& options) {
+Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
   DW_ASSIGN(Vmcore vmcore, Vmcore::open(options.source.c_str()));
   CrashFacts facts = read_crash_facts(vmcore);
   if (facts.notes.damaged)
@@ -210,12 +213,12 @@ Result<int> run(const CaptureOptions& options) {
   VmcoreLayout layout = find_layout(vmcore);
   print_gaps(layout);
   return capture_to_first_good_target(
-      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts});
+      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts, .events = events});
 }
 
 }  // namespace
 
-int capture_command(std::span<const char* const> arguments) {
+int capture_command(std::span<const char* const> arguments, CaptureEvents& events) {
   Result<CaptureOptions> options = parse_capture_options(arguments);
   if (!options.ok()) {
     print_error(options.error());
@@ -225,7 +228,7 @@ int capture_command(std::span<const char* const> arguments) {
     std::fputs(kHelp, stdout);
     return kExitComplete;
   }
-  Result<int> status = run(*options);
+  Result<int> status = run(*options, events);
   if (status.ok()) return *status;
   print_error(status.error());
   print_message("nothing was saved");

@@ -3,8 +3,10 @@
 
 #include <span>
 
+#include "capture/report/capture_events.h"
+
 namespace dw {
 
-int capture_command(std::span<const char* const> arguments);
+int capture_command(std::span<const char* const> arguments, CaptureEvents& events);
 
 }  // namespace dw

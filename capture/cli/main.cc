@@ -1,5 +1,6 @@
 // The program: as /init it supervises a capture, otherwise it runs the command it is given.
 
+#include <csignal>
 #include <cstdio>
 #include <span>
 #include <string_view>
@@ -28,7 +29,8 @@ int run_command(std::span<const char* const> arguments) {
   if (arguments.empty()) return usage();
   std::string_view command = arguments[0];
   auto rest = arguments.subspan(1);
-  if (command == "capture") return capture_command(rest);
+  CaptureEvents nobody;
+  if (command == "capture") return capture_command(rest, nobody);
   if (command == "info") return info_command(rest);
   if (command == "version" || command == "--version") {
     std::puts("dumpwright " DUMPWRIGHT_VERSION);
@@ -47,12 +49,16 @@ std::span<const char* const> without_first(int argc, char** argv) {
   return arguments.subspan(argc > 0 ? 1 : 0);
 }
 
-int capture_for_init(int argc, char** argv) { return capture_command(without_first(argc, argv)); }
+int capture_for_init(int argc, char** argv, CaptureEvents& events) {
+  return capture_command(without_first(argc, argv), events);
+}
 
 }  // namespace
 }  // namespace dw
 
 int main(int argc, char** argv) {
+  // A terminal or pipe that goes away must not take the dump with it.
+  std::signal(SIGPIPE, SIG_IGN);
   if (argc > 0 && dw::is_init(argv[0])) dw::run_init({.capture = dw::capture_for_init});
   return dw::run_command(dw::without_first(argc, argv));
 }

@@ -6,13 +6,15 @@
 // Thread safety: process 1 has one thread.
 #pragma once
 
+#include "capture/report/capture_events.h"
+
 namespace dw {
 
 struct InitHooks {
   // The capture command as main() would run it: argv[0] is "capture", the targets come last. Called
   // in a child process, once per target, possibly with /proc/vmcore missing. Returns the exit
   // status: 0 complete, 1 nothing saved, 2 usage or configuration, 3 saved but incomplete.
-  int (*capture)(int argc, char** argv);
+  int (*capture)(int argc, char** argv, CaptureEvents& events);
 };
 
 // Whether this process is the init of an initrd: process 1, started as "init" (argv[0]). In a

@@ -85,7 +85,8 @@ class Worker {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    int status = work_.capture(static_cast<int>(words.size()), arguments.data());
+    CaptureEvents events;
+    int status = work_.capture(static_cast<int>(words.size()), arguments.data(), events);
     work_.log->say("the capture ended with status %d", status);
     progress_.record(static_cast<CaptureStatus>(status));
     progress_.next_target = number + 1;

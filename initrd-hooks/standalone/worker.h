@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/report/capture_events.h"
 #include "initrd-hooks/standalone/command_line.h"
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/progress.h"
@@ -16,7 +17,8 @@ namespace dw {
 struct Work {
   const Config* config;
   const std::vector<BootParameter>* boot;
-  int (*capture)(int argc, char** argv);  // the capture command; returns its exit status
+  // The capture command; returns its exit status.
+  int (*capture)(int argc, char** argv, CaptureEvents& events);
   const Log* log;
 };
 

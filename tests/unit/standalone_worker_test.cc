@@ -12,7 +12,7 @@ std::vector<std::string> seen_targets;
 std::vector<std::string> seen_options;
 std::vector<int> statuses;
 
-int fake_capture(int argc, char** argv) {
+int fake_capture(int argc, char** argv, CaptureEvents& /*events*/) {
   REQUIRE(argc >= 2);
   CHECK(argv[argc] == nullptr);
   seen_targets.emplace_back(argv[argc - 1]);

@@ -1,0 +1,21 @@
+// What a capture tells whoever supervises it: that it moves, and that there is something to keep.
+//
+// Called by the capture's own thread. The defaults do nothing.
+#pragma once
+
+namespace dw {
+
+class CaptureEvents {
+ public:
+  CaptureEvents() = default;
+  CaptureEvents(const CaptureEvents&) = delete;
+  CaptureEvents& operator=(const CaptureEvents&) = delete;
+  virtual ~CaptureEvents() = default;
+
+  // A window was judged or a chunk was written: the capture is not stuck.
+  virtual void on_progress() {}
+  // The dump can be seen under its incomplete name and opened, whatever happens from here on.
+  virtual void on_published() {}
+};
+
+}  // namespace dw

@@ -24,7 +24,7 @@ __all__ = ["BitmapsTest", "CompareTest", "CrashBothTest", "KnownTest", "NoteTest
 
 INFO = {"SYMBOL(mem_section)": "ff00", "SIZE(page)": "64", "OFFSET(page.flags)": "0", "OFFSET(page.mapping)": "24",
         "OFFSET(page._mapcount)": "48", "OFFSET(page.compound_head)": "8", "NUMBER(PG_hwpoison)": "21",
-        "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)": "-179306497"}
+        "NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)": "-179306497", "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)": "-184549377"}
 OLD = Layout.of(INFO)
 NEW = Layout.of({**INFO, "OFFSET(page.compound_info)": "8"})
 HEAD = 0xFFEA000000001000
@@ -71,9 +71,11 @@ class KnownTest(unittest.TestCase):
         tail = struct_page(NEW, HEAD + 64, compound=self.MASK_TAIL)
         self.assertEqual(tail.head_address, HEAD)
         kernel, user = struct_page(NEW), struct_page(NEW, mapping=0xFF01)
+        hugetlb = struct_page(NEW, mapcount=-184549377 & 0xFFFFFFFF)
         self.assertIn("tail pages", explain(Difference(1, 8, True), tail, kernel) or "")
         for other in (explain(Difference(1, 8, False), tail, kernel), explain(Difference(1, 16, True), tail, kernel),
-                      explain(Difference(1, 8, True), tail, user), explain(Difference(1, 8, True), kernel, kernel),
+                      explain(Difference(1, 8, True), tail, user),
+                      explain(Difference(1, 8, True), tail, hugetlb), explain(Difference(1, 8, True), kernel, kernel),
                       explain(Difference(1, 8, True), struct_page(OLD, HEAD + 64, compound=HEAD + 1), kernel)):
             self.assertIsNone(other)
 

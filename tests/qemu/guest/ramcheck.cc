@@ -11,7 +11,7 @@
 // - low: below END, by default 1 MiB, a page may differ or be missing, and is listed: the capture
 //   kernel works there.
 // - never: memory that no dump may hold, whatever its level.
-// - stale: an offlined block. What guest-load once left there counts as nobody's.
+// - stale: memory that guest-load has lost. What it left there counts as nobody's.
 // - balloon: so many pages that are zeros in RAM may be missing at any level.
 //
 // Numbers are hexadecimal with 0x, or decimal. Prints "name value" lines and one line for every

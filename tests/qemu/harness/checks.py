@@ -53,7 +53,7 @@ class RamTruth:
     ram: list[RamSegment]
     dumpable: list[Span]
     never: list[int] = field(default_factory=list)  # page frames that no dump may hold
-    stale: Span | None = None  # an offlined block
+    stale: list[Span] = field(default_factory=list)  # what guest-load filled and has lost since
     balloon_pages: int = 0
 
 
@@ -63,8 +63,7 @@ def ramcheck(dump: Path, level: int, truth: RamTruth) -> Check:
     for span in truth.dumpable:
         command += [f"{key}:{span.start:#x}:{span.end - span.start:#x}" for key in ("must", "may")]
     command += [f"never:{first * PAGE:#x}:{count * PAGE:#x}" for first, count in runs(sorted(truth.never))]
-    if truth.stale:
-        command.append(f"stale:{truth.stale.start:#x}:{truth.stale.end - truth.stale.start:#x}")
+    command += [f"stale:{span.start:#x}:{span.end - span.start:#x}" for span in truth.stale]
     if truth.balloon_pages:
         command.append(f"balloon:{truth.balloon_pages}")
     status, output = _run(command, RAMCHECK_LIMIT_S)

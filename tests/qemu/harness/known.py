@@ -34,7 +34,7 @@ class Known:
 def _unnoticed_tail(difference: Difference, page: Page, head: Page) -> bool:
     """Where only compound_info is exported, makedumpfile 1.7.8 knows no tail pages, and takes what a tail has in the
     place of page.mapping for a user page's. Ours is right if the head is no user page."""
-    user = head.is_anonymous and not head.has_type(head.layout.slab)
+    user = head.is_anonymous and not head.has_type(head.layout.slab) or head.has_type(head.layout.hugetlb)
     return difference.ours and bool(difference.level & USER) and page.layout.masked and page.is_tail and not user
 
 

@@ -30,6 +30,7 @@ class Layout:
     hwpoison: int | None
     offline: int | None
     slab: int | None
+    hugetlb: int | None
 
     @staticmethod
     def of(info: dict[str, str]) -> Layout:
@@ -40,7 +41,7 @@ class Layout:
         return Layout(int(info["SYMBOL(mem_section)"], 16), int(info["SIZE(page)"]), int(info["OFFSET(page.flags)"]),
                       int(info["OFFSET(page.mapping)"]), int(info["OFFSET(page._mapcount)"]), int(compound), masked,
                       number("PG_hwpoison"), number("PAGE_OFFLINE_MAPCOUNT_VALUE"),
-                      number("PAGE_SLAB_MAPCOUNT_VALUE"))
+                      number("PAGE_SLAB_MAPCOUNT_VALUE"), number("PAGE_HUGETLB_MAPCOUNT_VALUE"))
 
 
 @dataclass(frozen=True)

@@ -102,29 +102,33 @@ size_t ChunkWorker::memory_bytes(CompressionOptions compression, uint64_t page_s
          PageCompressor::memory_bytes(compression, page_size);
 }
 
+// A count or a digest would not do here: pages that change places would get each other's
+// descriptors.
 void ChunkWorker::process(const PlannedChunk& chunk, const PlannedBits& planned_bits,
                           ChunkOutput& output) {
   output.clear();
-  ChunkBits bits;
+  ChunkBits now;
   ClassCounts counts;
-  classifier_.classify(chunk.first_pfn, kChunkPages, bits, counts);
-  if (count_bits(bits) == chunk.kept && chunk_digest(bits) == chunk.digest)
-    process_pages(chunk.first_pfn, bits, output);
+  classifier_.classify(chunk.first_pfn, kChunkPages, now, counts);
+  Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
+  // Without the bitmap no page has a known place: all of them are missing rather than wrong.
+  bool known = planned.ok() && count_bits(*planned) == chunk.kept;
+  if (!known)
+    process_changed(chunk, ChunkBits{}, now, output);
+  else if (*planned != now)
+    process_changed(chunk, *planned, now, output);
   else
-    process_changed(chunk, bits, planned_bits, output);
+    process_pages(chunk.first_pfn, now, output);
   DW_CHECK(output.records().size() == chunk.kept);
 }
 
 // Memory changed between the passes. The descriptors' places are those of pass 1: pages that are
 // kept now but were not then are left out, pages that may not be read now are missing.
-void ChunkWorker::process_changed(const PlannedChunk& chunk, const ChunkBits& now,
-                                  const PlannedBits& planned_bits, ChunkOutput& output) {
+void ChunkWorker::process_changed(const PlannedChunk& chunk, const ChunkBits& planned,
+                                  const ChunkBits& now, ChunkOutput& output) {
   output.mark_changed();
-  Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
-  // Without the bitmap no page has a known place: all of them are missing rather than wrong.
-  bool usable = planned.ok() && count_bits(*planned) == chunk.kept;
   for (unsigned i = 0; i < kChunkPages; ++i) {
-    if (!usable || !test(*planned, i)) continue;
+    if (!test(planned, i)) continue;
     if (test(now, i))
       process_run(chunk.first_pfn + i, 1, output);
     else

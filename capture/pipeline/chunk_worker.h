@@ -54,8 +54,8 @@ class ChunkOutput {
   PageCounts counts_;
 };
 
-// The pages of a chunk that pass 1 kept, as they were written to the dump's bitmap. Asked only for
-// chunks that look different in pass 2; called from any thread.
+// The pages of a chunk that pass 1 kept, read back from the dump's second bitmap. Called for every
+// chunk, from any thread.
 using PlannedBits = std::function<Result<ChunkBits>(uint64_t first_pfn)>;
 
 class ChunkWorker {
@@ -72,8 +72,8 @@ class ChunkWorker {
   ChunkWorker(const Vmcore& vmcore, WindowClassifier classifier, PageCompressor compressor,
               Buffer copy, bool share_zero_pages);
 
-  void process_changed(const PlannedChunk& chunk, const ChunkBits& now,
-                       const PlannedBits& planned_bits, ChunkOutput& output);
+  void process_changed(const PlannedChunk& chunk, const ChunkBits& planned, const ChunkBits& now,
+                       ChunkOutput& output);
   void process_pages(uint64_t first_pfn, const ChunkBits& bits, ChunkOutput& output);
   void process_run(uint64_t first_pfn, unsigned count, ChunkOutput& output);
   void process_page(Bytes page, ChunkOutput& output);

@@ -34,16 +34,6 @@ unsigned count_bits(const ChunkBits& bits) {
 
 }  // namespace
 
-unsigned chunk_digest(const ChunkBits& bits) {
-  // Odd constants without a pattern (of the golden ratio and of square roots): one changed bit of a
-  // word reaches the top five bits.
-  constexpr uint64_t kFactors[] = {0x9e3779b97f4a7c15, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
-                                   0xa54ff53a5f1d36f1};
-  uint64_t sum = 0;
-  for (size_t i = 0; i < bits.size(); ++i) sum = (sum ^ bits[i]) * kFactors[i];
-  return static_cast<unsigned>(sum >> 59);
-}
-
 size_t Plan::memory_bytes(const PhysicalMap& memory) {
   return count_windows(memory) * (sizeof(Window) + kWindowChunks * sizeof(uint16_t));
 }
@@ -57,11 +47,10 @@ std::optional<PlannedChunk> Plan::Cursor::next() {
       while (chunk_ < kWindowChunks) {
         uint16_t entry = plan_->chunks_[window_ * kWindowChunks + chunk_];
         unsigned kept = entry & kKeptMask;
-        unsigned priority = entry >> kKeptBits & ((1U << kPriorityBits) - 1);
+        unsigned priority = static_cast<unsigned>(entry) >> kKeptBits;
         PlannedChunk chunk{.first_pfn = window.index * kWindowPages + chunk_ * kChunkPages,
                            .rank = rank_,
-                           .kept = kept,
-                           .digest = static_cast<unsigned>(entry) >> (kKeptBits + kPriorityBits)};
+                           .kept = kept};
         rank_ += kept;
         ++chunk_;
         if (kept > 0 && priority == priority_) return chunk;
@@ -78,7 +67,10 @@ Result<PlanBuilder> PlanBuilder::create(const PhysicalMap& memory) {
   for_each_window(memory, [&](uint64_t window) {
     builder.plan_.windows_.push_back({.index = window, .rank_base = 0});
   });
-  builder.plan_.chunks_.resize(count * kWindowChunks);
+  if (count == 0) return builder;
+  size_t chunks = count * kWindowChunks;
+  DW_ASSIGN(builder.plan_.chunk_memory_, Buffer::allocate(chunks * sizeof(uint16_t)));
+  builder.plan_.chunks_ = {reinterpret_cast<uint16_t*>(builder.plan_.chunk_memory_.data()), chunks};
   return builder;
 }
 
@@ -89,9 +81,8 @@ void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
     ChunkBits bits;
     std::ranges::copy(kept.subspan(chunk * bits.size(), bits.size()), bits.begin());
     unsigned priority = static_cast<unsigned>(priorities[chunk]);
-    unsigned upper = priority | chunk_digest(bits) << Plan::kPriorityBits;
     plan_.chunks_[window * kWindowChunks + chunk] =
-        static_cast<uint16_t>(count_bits(bits) | upper << Plan::kKeptBits);
+        static_cast<uint16_t>(count_bits(bits) | priority << Plan::kKeptBits);
   }
 }
 

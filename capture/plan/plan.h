@@ -2,9 +2,9 @@
 // stands.
 //
 // A chunk is kChunkPages (256) aligned page frames. The plan keeps two bytes per chunk (2 MiB per
-// TiB of RAM) and sixteen per window; the pages themselves are found again when they are copied,
-// and five bits of digest tell whether they are the same ones. Thread safety: immutable after
-// PlanBuilder::finish().
+// TiB of RAM) and sixteen per window; the pages themselves are found again when they are copied.
+//
+// Thread safety: immutable after PlanBuilder::finish().
 #pragma once
 
 #include <array>
@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "capture/base/buffer.h"
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/source/physical_map.h"
@@ -39,13 +40,9 @@ using ChunkBits = std::array<uint64_t, kChunkPages / 64>;
 
 struct PlannedChunk {
   uint64_t first_pfn;
-  uint64_t rank;    // of the chunk's first kept page among all kept pages, in order of pfn
-  unsigned kept;    // pages, 1..256
-  unsigned digest;  // chunk_digest() of the pages that pass 1 kept
+  uint64_t rank;  // of the chunk's first kept page among all kept pages, in order of pfn
+  unsigned kept;  // pages, 1..256
 };
-
-// Five bits that differ for most different sets of pages.
-[[nodiscard]] unsigned chunk_digest(const ChunkBits& bits);
 
 class Plan {
  public:
@@ -77,12 +74,12 @@ class Plan {
     uint64_t rank_base;  // kept pages in all windows before
   };
 
-  // Per chunk: kept pages in the low 9 bits, then 2 bits of priority, then 5 of digest.
+  // Per chunk: kept pages in the low 9 bits, priority above.
   static constexpr unsigned kKeptBits = 9;
-  static constexpr unsigned kPriorityBits = 2;
 
-  std::vector<Window> windows_;   // those with memory in them, ascending
-  std::vector<uint16_t> chunks_;  // kWindowChunks for each of windows_
+  std::vector<Window> windows_;  // those with memory in them, ascending
+  Buffer chunk_memory_;          // uint16_t, kWindowChunks for each of windows_
+  std::span<uint16_t> chunks_;   // in chunk_memory_
   uint64_t kept_pages_ = 0;
   uint64_t chunk_count_ = 0;
 };

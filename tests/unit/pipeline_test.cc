@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/plan/presence.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/time_limit.h"
 #include "tests/unit/support/vmcores.h"
@@ -39,10 +40,13 @@ Pipeline create(const Vmcore& vmcore, const PipelineOptions& options) {
   return std::move(Pipeline::create(vmcore, kUnknownKernel, options).value());
 }
 
-// Pass 2 judges as pass 1 did.
-Result<ChunkBits> never_asked(uint64_t) {
-  FAIL("asked for the bits of a chunk that did not change");
-  return ChunkBits{};
+// The bitmap of a pass 1 over the same memory: every page that is there.
+PlannedBits bits_of(const Vmcore& vmcore) {
+  return [&vmcore](uint64_t first_pfn) -> Result<ChunkBits> {
+    ChunkBits bits;
+    present_bits(vmcore.memory(), first_pfn, std::as_writable_bytes(std::span(bits)));
+    return bits;
+  };
 }
 
 struct Run {
@@ -61,7 +65,7 @@ Run run_pipeline(const Vmcore& vmcore, unsigned threads, size_t fail_at = ~size_
   CHECK(pipeline.threads() == threads);
   Run run;
   run.status = pipeline.run(
-      plan, never_asked, [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+      plan, bits_of(vmcore), [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
         if (run.chunks.size() == fail_at) return Error(ErrorKind::kNoSpace, "the test says so");
         run.chunks.push_back(chunk);
         run.data.insert(run.data.end(), output.data().begin(), output.data().end());
@@ -151,7 +155,7 @@ TEST_CASE("pipeline: an empty plan ends at once") {
   for (unsigned threads : kThreadCounts) {
     Pipeline pipeline = create(vmcore, {.threads = threads, .compression = {}});
     int calls = 0;
-    Status run = pipeline.run(plan, never_asked, [&](auto&&...) -> Status {
+    Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&&...) -> Status {
       ++calls;
       return {};
     });
@@ -166,7 +170,7 @@ TEST_CASE("pipeline: dump level 0 stores zero pages like others") {
   Plan plan = whole_plan(vmcore).plan;
   Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 0});
   PageCounts counts;
-  Status run = pipeline.run(plan, never_asked, [&](auto&, const ChunkOutput& output) -> Status {
+  Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&, const ChunkOutput& output) -> Status {
     counts += output.counts();
     return {};
   });
@@ -207,4 +211,32 @@ TEST_CASE("pipeline: what it needs stays in the budget and grows with the thread
     CHECK(Pipeline::memory_bytes(options, 4096) == threads * one);
     CHECK(threads * one < (8 << 20) + threads * (5 << 19));  // 8 MiB and 2.5 MiB per thread
   }
+}
+
+TEST_CASE("pipeline: a page that took another's place gets no descriptor of it") {
+  // As many pages in both, and the two that change places are 64 apart.
+  auto memory_without = [](uint64_t pfn) {
+    VmcoreBuilder builder;
+    for (uint64_t page = 0; page < 256; ++page)
+      if (page != pfn) builder.add_ram(page * kPageBytes, kPageBytes);
+    return builder.fill(63 * kPageBytes, pfn == 63 ? 0 : kPageBytes, 1);
+  };
+  TemporaryVmcore before_file(memory_without(127));
+  TemporaryVmcore after_file(memory_without(63));
+  Vmcore before = open(before_file);
+  Vmcore after = open(after_file);
+  Plan plan = whole_plan(before).plan;
+  Pipeline pipeline = create(after, {.threads = 1, .compression = {}, .dump_level = 1});
+  unsigned chunks = 0;
+  Status run = pipeline.run(plan, bits_of(before), [&](auto&, const ChunkOutput& output) -> Status {
+    ++chunks;
+    REQUIRE(output.records().size() == 255);
+    // Page 63 is gone and everything else stands where it was; page 127 has no place.
+    for (size_t rank = 0; rank < 255; ++rank)
+      CHECK((output.records()[rank].state == PageState::kMissing) == (rank == 63));
+    CHECK(output.counts().changed_chunks == 1);
+    return {};
+  });
+  CHECK(run.ok());
+  CHECK(chunks == 1);
 }

@@ -125,21 +125,6 @@ TEST_CASE("plan: a full chunk of 256 pages is counted as such") {
   for (const PlannedChunk& chunk : chunks_of(plan)) CHECK(chunk.kept == 256);
 }
 
-TEST_CASE("plan: the digest tells sets of pages of the same size apart") {
-  ChunkBits bits{};
-  unsigned same = 0;
-  bits[0] = 1;
-  unsigned first = chunk_digest(bits);
-  CHECK(chunk_digest(bits) == first);
-  for (unsigned page = 1; page < 256; ++page) {
-    bits = {};
-    bits[page / 64] = uint64_t{1} << (page % 64);
-    if (chunk_digest(bits) == first) ++same;
-  }
-  CHECK(first < 32);
-  CHECK(same < 32);  // 8 of 255 by chance
-}
-
 TEST_CASE("plan: nothing kept, nothing there") {
   PhysicalMap memory = memory_of({{0, 100}});
   Plan nothing_kept = std::move(builder_of(memory)).finish();

@@ -1,5 +1,6 @@
 #include "capture/report/message.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace dw {
 namespace {
 
 constexpr size_t kMaxLine = 512;
+constexpr int kConsoleWaitMs = 200;
 
 }  // namespace
 
@@ -30,8 +32,15 @@ void print_message(const char* format, ...) {
   used = std::min(used + static_cast<size_t>(std::max(n, 0)), sizeof(line) - 2);
   replace_control_characters(std::span(line).first(used));
   line[used++] = '\n';
-  // A console that cannot be written to is no reason to stop.
-  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line, used);
+  write_to_console({line, used});
+}
+
+void write_to_console(std::string_view line) {
+  // A console that nobody reads from, or a serial line that hangs, is no reason to wait for ever,
+  // and one that is gone is no reason to stop.
+  pollfd console{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (::poll(&console, 1, kConsoleWaitMs) != 1 || (console.revents & POLLOUT) == 0) return;
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 void print_error(const Error& error) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "capture/base/result.h"
 
@@ -14,6 +15,9 @@ void replace_control_characters(std::span<char> text);
 
 // Control characters are replaced.
 [[gnu::format(printf, 1, 2)]] void print_message(const char* format, ...);
+// A line with its end as it is; dropped if the console does not take it within 200 ms.
+void write_to_console(std::string_view line);
+
 void print_error(const Error& error);
 void print_warning(const Error& error);
 

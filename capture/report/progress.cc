@@ -1,7 +1,5 @@
 #include "capture/report/progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -50,7 +48,7 @@ void Progress::print(uint64_t pages_done, uint64_t bytes_written) const {
                       "{\"pages\": %" PRIu64 ", \"total_pages\": %" PRIu64 ", \"bytes\": %" PRIu64
                       ", \"elapsed_ms\": %" PRIu64 ", \"left_ms\": %" PRIu64 "}\n",
                       pages_done, total_pages_, bytes_written, elapsed, left);
-    [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line, static_cast<size_t>(n));
+    write_to_console({line, static_cast<size_t>(n)});
     return;
   }
   print_message("%3" PRIu64 " %%, %" PRIu64 " of %" PRIu64 " pages, %" PRIu64

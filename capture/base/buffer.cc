@@ -2,6 +2,12 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  // linux/mman.h; older C libraries lack it
+#endif
+
 namespace dw {
 
 Buffer::~Buffer() {
@@ -15,6 +21,12 @@ Result<Buffer> Buffer::allocate(size_t size) {
   if (memory == MAP_FAILED)
     return Error::from_errno("cannot allocate memory")
         .hint("use fewer threads or a larger crashkernel=");
+  // MAP_POPULATE does not say when it could not. Kernels before 5.14 do not know the question.
+  if (::madvise(memory, size, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) {
+    Error error = Error::from_errno("cannot allocate memory");
+    ::munmap(memory, size);
+    return error.hint("use fewer threads or a larger crashkernel=");
+  }
   Buffer buffer;
   buffer.data_ = static_cast<std::byte*>(memory);
   buffer.size_ = size;

@@ -37,7 +37,9 @@ constexpr const char* kHelp =
     "  --compress METHOD       zstd (default), zstd:LEVEL or none\n"
     "  --threads N             default: one for each CPU, fewer if memory is short\n"
     "  --memory-limit BYTES    K, M or G may follow; default: half of what is available\n"
-    "  --config FILE           `key value` lines; options given here override them\n"
+    "  --config FILE           `key value` lines; default /etc/dumpwright.conf if it exists;\n"
+    "                          options given here override them\n"
+    "  --hostname NAME         for the dump's folder, instead of the crashed kernel's\n"
     "  --progress MODE         auto, plain, json or none\n"
     "\n"
     "Exit status: 0 complete or already saved, 1 nothing saved, 2 usage or configuration,\n"
@@ -72,15 +74,19 @@ KdumpDescription describe(const Capture& capture) {
 }
 
 // As many threads as there are CPUs or as asked for, but no more than memory allows.
-PipelineOptions size_pipeline(const CaptureOptions& options, uint64_t page_size) {
+PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
   PipelineOptions pipeline{.threads = options.threads != 0 ? options.threads : usable_cpus(),
                            .compression = options.compression,
                            .dump_level = static_cast<unsigned>(options.dump_level)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
+  uint64_t fixed = Plan::memory_bytes(vmcore.memory()) + KdumpWriter::memory_bytes();
+  auto needed = [&] {
+    return fixed + Pipeline::memory_bytes(pipeline, vmcore.page_size()) +
+           pipeline.threads * WindowClassifier::memory_bytes();
+  };
   unsigned wanted = pipeline.threads;
-  while (pipeline.threads > 1 && Pipeline::memory_bytes(pipeline, page_size) > limit)
-    --pipeline.threads;
+  while (pipeline.threads > 1 && needed() > limit) --pipeline.threads;
   if (pipeline.threads < wanted)
     print_message("memory for %u of %u threads; a larger crashkernel= would make this faster",
                   pipeline.threads, wanted);
@@ -169,7 +175,8 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
 
 Result<Outcome> capture_to_directory(const Capture& capture, const std::string& directory) {
   DW_ASSIGN(DumpPlace place,
-            find_dump_place(directory, dump_name(capture.facts), capture.vmcore.headers().notes));
+            find_dump_place(directory, dump_name(capture.facts, capture.options.hostname),
+                            capture.vmcore.headers().notes));
   if (place.saved_already) {
     print_message("%s/%s holds this crash already; nothing to do", directory.c_str(),
                   place.name.c_str());
@@ -177,7 +184,7 @@ Result<Outcome> capture_to_directory(const Capture& capture, const std::string& 
   }
   // All memory first, then the first byte of output.
   uint64_t page_size = capture.vmcore.page_size();
-  PipelineOptions sizes = size_pipeline(capture.options, page_size);
+  PipelineOptions sizes = size_pipeline(capture.options, capture.vmcore);
   DW_ASSIGN(PassOne pass_one,
             PassOne::create(capture.vmcore, capture.layout, sizes.dump_level, sizes.threads));
   DW_ASSIGN(Pipeline pipeline, Pipeline::create(capture.vmcore, capture.layout, sizes));

@@ -38,6 +38,10 @@ DescriptorTable DescriptorTable::create(Target& target) {
   return table;
 }
 
+size_t DescriptorTable::memory_bytes() {
+  return 2 * (kMaxDescriptors * sizeof(PageDescriptor) + kMaxRuns * sizeof(Run));
+}
+
 bool DescriptorTable::has_room(size_t count) const {
   return current_.descriptors.size() + count <= kMaxDescriptors && current_.runs.size() < kMaxRuns;
 }

@@ -22,6 +22,9 @@ class DescriptorTable {
  public:
   static DescriptorTable create(Target& target);
 
+  // What create() allocates, in bytes.
+  [[nodiscard]] static size_t memory_bytes();
+
   // Where the table stands in the file, in bytes. Before the first add().
   void set_offset(uint64_t offset) { offset_ = offset; }
 

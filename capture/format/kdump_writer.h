@@ -63,6 +63,9 @@ class KdumpWriter {
   // Last checkpoint; then, if `complete`, clears INCOMPLETE and seals.
   Status finish(bool complete);
 
+  // What create() allocates, in bytes.
+  [[nodiscard]] static size_t memory_bytes() { return DescriptorTable::memory_bytes(); }
+
   [[nodiscard]] uint64_t bytes_written() const { return data_end_; }
 
  private:

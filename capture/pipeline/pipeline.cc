@@ -7,7 +7,9 @@ namespace dw {
 namespace {
 
 // Two slots a thread: one being filled, one waiting for its turn.
-constexpr size_t slot_count(unsigned threads) { return 2 * static_cast<size_t>(threads); }
+constexpr size_t kSlotsPerThread = 2;
+
+constexpr size_t slot_count(unsigned threads) { return kSlotsPerThread * threads; }
 
 }  // namespace
 
@@ -23,22 +25,33 @@ Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const VmcoreLayout& layo
   pipeline.workers_.reserve(options.threads);
   pipeline.slots_.reserve(slot_count(options.threads));
   for (unsigned i = 0; i < options.threads; ++i) {
-    Result<ChunkWorker> worker =
-        ChunkWorker::create(vmcore, layout, options.compression, options.dump_level);
-    Result<ChunkOutput> first = ChunkOutput::create(vmcore.page_size());
-    Result<ChunkOutput> second = ChunkOutput::create(vmcore.page_size());
-    bool all = worker.ok() && first.ok() && second.ok();
-    if (!all && i == 0) {
-      return !worker.ok() ? worker.error() : !first.ok() ? first.error() : second.error();
-    }
-    if (!all) break;
-    pipeline.workers_.push_back(std::move(*worker));
-    for (Result<ChunkOutput>* output : {&first, &second}) {
-      pipeline.slots_.emplace_back();
-      pipeline.slots_.back().output = std::move(**output);
-    }
+    Status added = pipeline.add_worker(vmcore, layout, options);
+    if (added.ok()) continue;
+    if (i == 0) return added.error();
+    // What was left is gone now: give some back to whoever else needs memory.
+    if (i > 1) pipeline.remove_worker();
+    break;
   }
   return pipeline;
+}
+
+Status Pipeline::add_worker(const Vmcore& vmcore, const VmcoreLayout& layout,
+                            const PipelineOptions& options) {
+  DW_ASSIGN(ChunkWorker worker,
+            ChunkWorker::create(vmcore, layout, options.compression, options.dump_level));
+  DW_ASSIGN(ChunkOutput first, ChunkOutput::create(vmcore.page_size()));
+  DW_ASSIGN(ChunkOutput second, ChunkOutput::create(vmcore.page_size()));
+  workers_.push_back(std::move(worker));
+  for (ChunkOutput* output : {&first, &second}) {
+    slots_.emplace_back();
+    slots_.back().output = std::move(*output);
+  }
+  return {};
+}
+
+void Pipeline::remove_worker() {
+  workers_.pop_back();
+  for (size_t i = 0; i < kSlotsPerThread; ++i) slots_.pop_back();
 }
 
 Pipeline::Pipeline(Pipeline&& other) noexcept
@@ -52,23 +65,30 @@ Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Co
   planned_bits_ = &planned_bits;
   std::vector<WorkerStart> starts;
   std::vector<Thread> threads;
-  Status status = start_threads(starts, threads);
-  if (status.ok()) status = commit_all(consume);
+  start_threads(starts, threads);
+  // Without a single thread the dump is written all the same, only slower.
+  Status status = threads.empty() ? process_all(consume) : commit_all(consume);
   stop();
   for (Thread& thread : threads) thread.join();
   return status;
 }
 
-Status Pipeline::start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads) {
+void Pipeline::start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads) {
   starts.reserve(workers_.size());
   threads.reserve(workers_.size());
   for (ChunkWorker& worker : workers_) {
     starts.push_back({.pipeline = this, .worker = &worker});
     Result<Thread> thread = Thread::start(work, &starts.back());
-    // With one thread running the dump goes on, only slower.
-    if (!thread.ok() && threads.empty()) return thread.error();
-    if (!thread.ok()) break;
+    if (!thread.ok()) return;
     threads.push_back(std::move(*thread));
+  }
+}
+
+Status Pipeline::process_all(const Consume& consume) {
+  ChunkOutput& output = slots_[0].output;
+  while (std::optional<PlannedChunk> chunk = cursor_->next()) {
+    workers_[0].process(*chunk, *planned_bits_, output);
+    DW_TRY(consume(*chunk, output));
   }
   return {};
 }

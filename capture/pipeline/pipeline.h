@@ -42,7 +42,7 @@ class Pipeline {
   [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
 
   // Passes each chunk of the plan to `consume`, in order, on the calling thread. Returns the first
-  // error of `consume`, or of starting the first thread. Called once.
+  // error of `consume`. Called once.
   Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume);
 
   // Memory for `threads` threads, in bytes.
@@ -66,7 +66,13 @@ class Pipeline {
   void work_until_done(ChunkWorker& worker);
   // The next chunk's slot, or null when there is none left or the pipeline stops.
   Slot* claim(std::unique_lock<std::mutex>& lock);
-  Status start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads);
+  Status add_worker(const Vmcore& vmcore, const VmcoreLayout& layout,
+                    const PipelineOptions& options);
+  void remove_worker();
+  // As many as can be started.
+  void start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads);
+  // The whole plan on the calling thread.
+  Status process_all(const Consume& consume);
   Status commit_all(const Consume& consume);
   void stop();
 

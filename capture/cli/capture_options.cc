@@ -1,5 +1,7 @@
 #include "capture/cli/capture_options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -11,6 +13,7 @@ namespace dw {
 
 namespace {
 
+constexpr const char* kDefaultConfig = "/etc/dumpwright.conf";
 constexpr const char* kHelpHint = "see dumpwright capture --help";
 
 // A command line before the configuration file is read.
@@ -36,12 +39,13 @@ Status set_own_option(Arguments& arguments, const std::string& name, const std::
   } else if (name == "progress") {
     arguments.progress = parse_progress_mode(value);
     if (!arguments.progress) return usage("--progress is auto, plain, json or none", value);
+  } else if (name == "target") {
+    arguments.targets.push_back(value);
   } else {
     std::string key = name;
     std::ranges::replace(key, '-', '_');
     std::vector<std::string_view> keys = config_keys();
-    if (std::ranges::find(keys, key) == keys.end() || key == "target")
-      return usage("no such option", "--" + name);
+    if (std::ranges::find(keys, key) == keys.end()) return usage("no such option", "--" + name);
     arguments.settings.emplace_back(key, value);
   }
   return {};
@@ -152,6 +156,8 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
 
   bool lenient = options.source == "/proc/vmcore";
   Config config;
+  if (!arguments.config_path && ::access(kDefaultConfig, F_OK) == 0)
+    arguments.config_path = kDefaultConfig;
   if (arguments.config_path) DW_TRY(read_config_file(*arguments.config_path, lenient, config));
   for (const auto& [key, value] : arguments.settings) {
     Status set = set_config(config, key, value);
@@ -166,6 +172,7 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   if (config.threads)
     options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
   if (config.memory_limit) options.memory_limit = *config.memory_limit;
+  options.hostname = config.hostname;
   DW_TRY(use_targets(arguments.targets.empty() ? config.targets : arguments.targets, lenient,
                      options));
   return options;

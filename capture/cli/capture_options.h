@@ -19,6 +19,7 @@ struct CaptureOptions {
   int dump_level = 31;
   CompressionOptions compression;
   unsigned threads = 0;       // 0: one for each CPU
+  std::string hostname;       // empty: the crashed kernel's
   uint64_t memory_limit = 0;  // bytes; 0: half of what is available
   ProgressMode progress = ProgressMode::kPlain;
   bool help = false;

@@ -58,8 +58,8 @@ CrashFacts read_crash_facts(const Vmcore& vmcore) {
   return facts;
 }
 
-std::string dump_name(const CrashFacts& facts) {
-  return host_part(facts.utsname.nodename) + "-" +
+std::string dump_name(const CrashFacts& facts, const std::string& hostname) {
+  return host_part(hostname.empty() ? facts.utsname.nodename : hostname) + "-" +
          format_time(facts.crash_seconds, "%Y%m%dT%H%M%SZ");
 }
 

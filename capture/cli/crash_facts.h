@@ -26,7 +26,8 @@ struct CrashFacts {
 // HOST-YYYYMMDDTHHMMSSZ: the crashed kernel's nodename with anything but [A-Za-z0-9.-] replaced by
 // '-', without '-' and '.' at its ends, at most 64 characters, "unknown" if nothing is left; then
 // the time of the crash.
-[[nodiscard]] std::string dump_name(const CrashFacts& facts);
+// `hostname`, if not empty, takes the nodename's place.
+[[nodiscard]] std::string dump_name(const CrashFacts& facts, const std::string& hostname = {});
 // The time alone, as in ISO 8601 (extended form).
 [[nodiscard]] std::string iso_time(int64_t seconds);
 

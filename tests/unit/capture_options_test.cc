@@ -88,10 +88,13 @@ TEST_CASE("capture_options: the last of two options wins, options may follow tar
   CHECK(options.targets == Words{"/a", "/b"});
 }
 
+TEST_CASE("capture_options: targets may be given as options too") {
+  CHECK(good({"--target", "/a", "--target=/b", "/c"}).targets == Words{"/a", "/b", "/c"});
+}
+
 TEST_CASE("capture_options: options that are not there or have no value") {
   check_usage({"--nonsense", "1", "/a"}, "--nonsense: no such option");
   check_usage({"-x", "/a"}, "-x: no such option");
-  check_usage({"--target", "/a"}, "--target: no such option");
   check_usage({"--threads", "none", "/a"}, "threads none: must be a number");
   check_usage({"--compress=brotli", "/a"}, "compress brotli: must be zstd");
   check_usage({"--progress", "loud", "/a"}, "loud: --progress is auto, plain, json or none");

@@ -27,6 +27,14 @@ std::optional<KdumpReader> open_if_same_crash(int root, const std::string& path,
   return std::move(*reader);
 }
 
+// The status says whether everything was there once; the descriptors whether it still is: a copy
+// may have been cut.
+bool is_whole(KdumpReader& reader) {
+  if (reader.incomplete()) return false;
+  Result<KdumpSummary> summary = reader.summarize();
+  return summary.ok() && summary->missing == 0 && summary->damaged == 0;
+}
+
 }  // namespace
 
 Result<DumpPlace> find_dump_place(const std::string& directory, const std::string& name,
@@ -37,18 +45,18 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
     place.name = i == 1 ? name : name + "-" + std::to_string(i);
     DW_ASSIGN(Standing standing, FileTarget::look(place.root.get(), place.name));
     if (standing == Standing::kNothing) return place;
+    if (standing == Standing::kOther) continue;
     bool sealed = standing == Standing::kSealed;
     std::string path = place.name + "/" + (sealed ? kSealedName : kIncompleteName);
     std::optional<KdumpReader> reader = open_if_same_crash(place.root.get(), path, notes);
     if (!reader) continue;
-    // The status says whether everything is there; the name comes last, and may not have been
-    // given.
-    if (!reader->incomplete()) {
+    if (is_whole(*reader)) {
+      // The name comes last, and may not have been given.
       if (!sealed) DW_TRY(FileTarget::seal_finished(place.root.get(), place.name));
       place.saved_already = true;
       return place;
     }
-    print_message("%s/%s is an incomplete dump of this crash; it stays, a new one is written",
+    print_message("%s/%s is a dump of this crash, but not whole; it stays, a new one is written",
                   directory.c_str(), path.c_str());
   }
   return Error(ErrorKind::kIo, "too many dumps of this host and second")

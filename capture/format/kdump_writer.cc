@@ -163,10 +163,16 @@ Status KdumpWriter::finish(bool complete) {
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
   if (!complete) return {};
-  KdumpHeader whole = header(compression_flag(description_.compression));
+  uint32_t status = compression_flag(description_.compression);
+  KdumpHeader whole = header(status);
   DW_TRY(target_->write_at(0, bytes_of(whole)));
-  DW_TRY(target_->sync());
-  return target_->seal();
+  Status synced = target_->sync();
+  if (synced.ok()) return target_->seal();
+  // Nobody may read from memory that the dump is whole when the disk does not know it. Failing too
+  // would change nothing.
+  KdumpHeader incomplete = header(status | kStatusIncomplete);
+  (void)target_->write_at(0, bytes_of(incomplete));
+  return synced;
 }
 
 }  // namespace dw

@@ -19,6 +19,7 @@ namespace {
 // pages are memory that the capture kernel does not have.
 constexpr uint64_t kWritebackBytes = 8 << 20;
 
+constexpr const char* kRunningHint = "another capture of this crash is running";
 constexpr const char* kFullHint = "free some space there or name another target";
 
 const char* hint_for(int errno_value) {
@@ -111,11 +112,20 @@ Result<Standing> FileTarget::look(int root, const std::string& name) {
   DW_ASSIGN(bool sealed, exists_in(root, (name + "/" + kSealedName).c_str()));
   if (sealed) return Standing::kSealed;
   DW_ASSIGN(bool incomplete, exists_in(root, (name + "/" + kIncompleteName).c_str()));
-  return incomplete ? Standing::kIncomplete : Standing::kNothing;
+  if (incomplete) return Standing::kIncomplete;
+  struct stat status;
+  bool other =
+      ::fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode);
+  return other ? Standing::kOther : Standing::kNothing;
 }
 
 Status FileTarget::seal_finished(int root, const std::string& name) {
   DW_ASSIGN(Fd directory, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
+  DW_ASSIGN(Fd file, open_file_at(directory.get(), kIncompleteName, O_RDWR));
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+    return Error::from_errno("cannot lock").on(name).hint(kRunningHint);
+  // What we read may stand in memory only.
+  DW_TRY(sync_fd(file.get(), "cannot sync"));
   DW_TRY(rename_in(directory.get(), kIncompleteName, kSealedName));
   return sync_fd(directory.get(), "cannot sync the directory");
 }
@@ -145,7 +155,7 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name,
 Status FileTarget::take_staged_file() {
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     Error error = Error::from_errno("cannot lock").on(path());
-    return error.hint("another capture of this crash is running");
+    return error.hint(kRunningHint);
   }
   // Between open and lock the file may have become another capture's dump: then it is not ours.
   struct stat ours;
@@ -155,7 +165,7 @@ Status FileTarget::take_staged_file() {
               ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
   if (!same) {
     Error error = Error::from_errno("changed while it was opened", EBUSY).on(path());
-    return error.hint("another capture of this crash is running");
+    return error.hint(kRunningHint);
   }
   // A staged file from a run that was cut off was never a dump: start it again.
   if (::ftruncate(file_.get(), 0) != 0) return failed(Error::from_errno("cannot truncate"));
@@ -170,7 +180,7 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
       display_(std::move(other.display_)),
       current_name_(other.current_name_),
       owned_(std::exchange(other.owned_, false)),
-      sync_failed_(other.sync_failed_),
+      sync_failed_(other.sync_failed_.load()),
       writeback_started_(other.writeback_started_) {}
 
 FileTarget::~FileTarget() {
@@ -198,23 +208,30 @@ Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
 Status FileTarget::write_at(uint64_t offset, Bytes bytes) {
   Status written = write_all_at(file_.get(), bytes, offset);
   if (!written.ok()) return failed(written.error());
-  start_writeback(offset + bytes.size());
-  return {};
+  return pace_writeback(offset + bytes.size());
 }
 
-void FileTarget::start_writeback(uint64_t end) {
+// Waiting for written pages takes the disk's error out of the descriptor, so that fdatasync() would
+// not report it any more: an error here is as final as one of sync().
+Status FileTarget::pace_writeback(uint64_t end) {
   std::lock_guard lock(writeback_mutex_);
-  if (end < writeback_started_ + kWritebackBytes) return;
-  uint64_t begin = writeback_started_;
-  // Only pacing: errors of the disk come back from sync().
-  (void)::sync_file_range(file_.get(), static_cast<off_t>(begin), static_cast<off_t>(end - begin),
-                          SYNC_FILE_RANGE_WRITE);
-  if (begin >= kWritebackBytes)
-    (void)::sync_file_range(
-        file_.get(), static_cast<off_t>(begin - kWritebackBytes),
-        static_cast<off_t>(kWritebackBytes),
-        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-  writeback_started_ = end;
+  if (end < writeback_started_ + kWritebackBytes) return {};
+  uint64_t begin = std::exchange(writeback_started_, end);
+  DW_TRY(write_back(begin, end - begin, SYNC_FILE_RANGE_WRITE));
+  if (begin < kWritebackBytes) return {};
+  return write_back(
+      begin - kWritebackBytes, kWritebackBytes,
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+Status FileTarget::write_back(uint64_t offset, uint64_t length, unsigned flags) {
+  if (::sync_file_range(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(length),
+                        flags) == 0)
+    return {};
+  // Not every file system can; pacing is then left to the kernel.
+  if (errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return {};
+  sync_failed_ = true;
+  return failed(Error::from_errno("cannot write to the disk"));
 }
 
 Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
@@ -241,9 +258,10 @@ Status FileTarget::put_file(const char* name, Bytes content) {
 
 Status FileTarget::sync() {
   // After one failure the kernel may report success and yet have dropped the data.
-  if (!sync_failed_ && ::fdatasync(file_.get()) == 0) return {};
+  if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
+  if (::fdatasync(file_.get()) == 0) return {};
   sync_failed_ = true;
-  return failed(Error::from_errno("cannot sync", errno != 0 ? errno : EIO));
+  return failed(Error::from_errno("cannot sync"));
 }
 
 Status FileTarget::rename_to(const char* name) {

@@ -6,6 +6,7 @@
 // Thread safety: as Target.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <string>
 
@@ -19,7 +20,12 @@ inline constexpr const char* kIncompleteName = "vmcore.incomplete";
 inline constexpr const char* kSealedName = "vmcore";
 
 // What stands in a dump's directory already.
-enum class Standing : uint8_t { kNothing, kIncomplete, kSealed };
+enum class Standing : uint8_t {
+  kNothing,
+  kIncomplete,
+  kSealed,
+  kOther,  // not a directory at all
+};
 
 class FileTarget : public Target {
  public:
@@ -59,7 +65,8 @@ class FileTarget : public Target {
   Status take_staged_file();
   Status rename_to(const char* name);
   Error failed(const Error& error);
-  void start_writeback(uint64_t end);
+  Status pace_writeback(uint64_t end);
+  Status write_back(uint64_t offset, uint64_t length, unsigned flags);
 
   Fd root_;       // DIR
   Fd directory_;  // DIR/NAME
@@ -67,8 +74,9 @@ class FileTarget : public Target {
   std::string name_;
   std::string display_;
   const char* current_name_ = kStagedName;
-  bool owned_ = false;        // false once moved from
-  bool sync_failed_ = false;  // then nothing that was written is certain
+  bool owned_ = false;  // false once moved from
+  // Then nothing that was written is certain. Set by any thread that writes.
+  std::atomic<bool> sync_failed_ = false;
   std::mutex writeback_mutex_;
   uint64_t writeback_started_ = 0;  // up to this offset
 };

@@ -3,8 +3,8 @@
 // A target holds one dump that becomes visible in three steps: staged (nobody may take it for a
 // dump), published (incomplete but openable), sealed (whole). A failed sync() is final: what was
 // written before it may be lost, and every later call fails too.
-// Thread safety: all calls from one thread, except write_at(), which may be called from several at
-// once on disjoint ranges.
+// Thread safety: all calls from one thread, except write_at() and read_at(), which may be called
+// from several at once (writes on disjoint ranges).
 #pragma once
 
 #include <cstdint>

@@ -50,7 +50,7 @@ Comparison check_dump(const std::string& path, const std::vector<KnownPage>& pag
 
 bool may_mount() {
   bool may = enter_private_mounts();
-  if (!may) MESSAGE("NOT TESTED: this needs root, to mount a small file system");
+  CHECK_MESSAGE(may, "run this as root: it mounts small file systems of its own");
   return may;
 }
 

@@ -21,7 +21,7 @@ using namespace dw;
 namespace {
 
 const std::filesystem::path kScript =
-    std::filesystem::path(__FILE__).parent_path() / "../../initrd-hooks/standalone/build-initrd";
+    std::filesystem::path(DUMPWRIGHT_TESTS) / "../initrd-hooks/standalone/build-initrd";
 
 std::string file_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

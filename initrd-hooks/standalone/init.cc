@@ -17,6 +17,7 @@ namespace dw {
 namespace {
 
 constexpr char kConfigPath[] = "/etc/dumpwright.conf";
+constexpr uint64_t kDefaultStallTimeoutS = 120;
 constexpr char kPanicSeconds[] = "10\n";
 
 Status mount_one(const char* type, const char* path) {
@@ -85,6 +86,8 @@ CaptureStatus capture_supervised(const Work& work) {
   Supervision supervision{.work = work_in_child, .context = &work};
   supervision.capture_timeout_ms =
       static_cast<int64_t>(work.config->capture_timeout_s.value_or(0)) * 1000;
+  supervision.stall_limit_ms =
+      static_cast<int64_t>(work.config->stall_timeout_s.value_or(kDefaultStallTimeoutS)) * 1000;
   return supervise(supervision, **progress, *work.log);
 }
 

@@ -2,11 +2,12 @@
 
 #include <sys/mman.h>
 
+#include <ctime>
 #include <new>
 
 namespace dw {
 
-static_assert(std::atomic<Step>::is_always_lock_free);
+static_assert(std::atomic<Step>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
 
 namespace {
 
@@ -29,8 +30,14 @@ const char* name_of(Step step) {
 
 const char* outcome_text(CaptureStatus status) {
   if (status == CaptureStatus::kComplete) return "the dump is complete";
-  if (status == CaptureStatus::kIncomplete) return "a dump was saved, but it is incomplete";
+  if (status == CaptureStatus::kIncomplete) return "an incomplete dump was saved";
   return "NO DUMP WAS SAVED";
+}
+
+int64_t monotonic_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
 CaptureStatus better_of(CaptureStatus a, CaptureStatus b) { return rank(a) <= rank(b) ? a : b; }

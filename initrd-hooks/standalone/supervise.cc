@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <ctime>
 
+#include "capture/cli/config.h"
 #include "initrd-hooks/standalone/final_action.h"
 
 namespace dw {
@@ -16,12 +16,11 @@ namespace {
 
 constexpr uint32_t kMaxRestarts = 1;
 
-enum class Ending { kDecided, kDied, kHung, kOutOfTime };
+enum class Ending { kDecided, kDied, kHung, kStalled, kOutOfTime };
 
-int64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+const char* reason_of(Ending ending) {
+  if (ending == Ending::kHung) return "it hangs";
+  return ending == Ending::kStalled ? "it does not move any more" : "its time is over";
 }
 
 // SIGCHLD stays blocked while a Supervisor lives, so that waiting for it cannot miss one.
@@ -49,23 +48,38 @@ class BlockedSigchld {
 class Supervisor {
  public:
   Supervisor(const Supervision& supervision, Progress& progress, const Log& log)
-      : supervision_(supervision), progress_(progress), log_(log), started_ms_(now_ms()) {}
+      : supervision_(supervision), progress_(progress), log_(log), started_ms_(monotonic_ms()) {}
 
   void run() {
     for (;;) {
       Ending ending = run_child();
+      progress_.keep_published();
       if (ending == Ending::kDecided || ending == Ending::kOutOfTime) return;
       if (progress_.best() == CaptureStatus::kComplete) return;
-      if (progress_.restarts >= kMaxRestarts) {
-        log_.say("the capture ended twice before its time; giving up");
-        return;
-      }
-      progress_.restarts++;
-      log_.say("starting the capture once more");
+      if (!(ending == Ending::kStalled ? pass_over_target() : may_restart())) return;
     }
   }
 
  private:
+  // What stalled on a target would stall there again.
+  bool pass_over_target() {
+    if (progress_.stalls >= kMaxTargets) return false;
+    progress_.stalls++;
+    progress_.next_target++;
+    log_.say("going on behind this target");
+    return true;
+  }
+
+  bool may_restart() {
+    if (progress_.restarts >= kMaxRestarts) {
+      log_.say("the capture ended twice before its time; giving up");
+      return false;
+    }
+    progress_.restarts++;
+    log_.say("starting the capture once more");
+    return true;
+  }
+
   Ending run_child() {
     progress_.enter(Step::kModules);
     pid_t child = ::fork();
@@ -86,15 +100,16 @@ class Supervisor {
 
   Ending wait_for(pid_t child) {
     uint32_t beats = progress_.beats();
-    int64_t step_started_ms = now_ms();
+    int64_t step_started_ms = monotonic_ms();
     for (;;) {
       if (auto status = reap(child)) return judge(*status);
-      int64_t now = now_ms();
+      int64_t now = monotonic_ms();
       if (uint32_t current = progress_.beats(); current != beats) {
         beats = current;
         step_started_ms = now;
       }
       if (out_of_time(now)) return stop(child, Ending::kOutOfTime);
+      if (stalled(now)) return stop(child, Ending::kStalled);
       if (progress_.step() != Step::kCapture && now - step_started_ms > supervision_.step_limit_ms)
         return stop(child, Ending::kHung);
       sigchld_.wait(supervision_.tick_ms);
@@ -104,6 +119,11 @@ class Supervisor {
   [[nodiscard]] bool out_of_time(int64_t now) const {
     return supervision_.capture_timeout_ms > 0 &&
            now - started_ms_ >= supervision_.capture_timeout_ms;
+  }
+
+  [[nodiscard]] bool stalled(int64_t now) const {
+    return supervision_.stall_limit_ms > 0 && progress_.step() == Step::kCapture &&
+           now - progress_.last_beat_ms() > supervision_.stall_limit_ms;
   }
 
   // Takes every child that has ended, orphans included; returns the status of `child` if it has.
@@ -132,13 +152,12 @@ class Supervisor {
 
   // A process that is stuck in the kernel does not die, and is not waited for beyond the grace.
   Ending stop(pid_t child, Ending ending) {
-    log_.say("%s: killing the capture while %s",
-             ending == Ending::kHung ? "it hangs" : "its time is over", name_of(progress_.step()));
+    log_.say("%s: killing the capture while %s", reason_of(ending), name_of(progress_.step()));
     ::kill(-child, SIGKILL);
     ::kill(child, SIGKILL);
-    int64_t limit = now_ms() + supervision_.kill_grace_ms;
+    int64_t limit = monotonic_ms() + supervision_.kill_grace_ms;
     while (!reap(child)) {
-      if (now_ms() >= limit) {
+      if (monotonic_ms() >= limit) {
         log_.say("the capture does not die; going on without waiting for it");
         break;
       }

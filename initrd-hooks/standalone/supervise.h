@@ -4,7 +4,9 @@
 // A child that a signal ended (the OOM killer's, or its own crash) died, and so did one whose exit
 // status means nothing. A child that exits with the status of a capture has decided: it is not
 // started again. A child that stays in one step other than the capture for too long hangs: it is
-// killed, and the second child goes on behind what it hung in.
+// killed, and the second child goes on behind what it hung in. A capture that gives no sign of life
+// for too long stalls: it is killed, and another child goes on behind its target. What a child
+// published before it was killed counts as an incomplete dump.
 // Thread safety: one call at a time, from a process with a single thread; reaps every child.
 #pragma once
 
@@ -19,6 +21,7 @@ struct Supervision {
   const void* context = nullptr;
   int64_t capture_timeout_ms = 0;         // for all children together; 0: none
   int64_t step_limit_ms = 5 * 60 * 1000;  // for every step but the capture, which has its own
+  int64_t stall_limit_ms = 0;             // between two signs of life of a capture; 0: none
   int64_t kill_grace_ms = 10 * 1000;      // how long a killed child is waited for
   int64_t tick_ms = 500;                  // how often the limits are looked at
 };

@@ -30,6 +30,17 @@ class Arguments {
   std::vector<std::string> list_{"capture"};
 };
 
+// Tells process 1, through the memory shared with it.
+class SharedEvents final : public CaptureEvents {
+ public:
+  explicit SharedEvents(Progress& progress) : progress_(progress) {}
+  void on_progress() override { progress_.beat(); }
+  void on_published() override { progress_.publish(); }
+
+ private:
+  Progress& progress_;
+};
+
 class Worker {
  public:
   Worker(const Work& work, Progress& progress) : work_(work), progress_(progress) {}
@@ -41,8 +52,14 @@ class Worker {
       work_.log->say("no target is configured: nothing can be saved");
       return progress_.record(CaptureStatus::kUsage);
     }
-    // The last target killed the child before this one: with others gone, all are worth a try.
-    if (progress_.next_target >= targets.size()) progress_.next_target = 0;
+    if (progress_.next_target >= targets.size()) {
+      if (progress_.stalls > 0) {
+        work_.log->say("no target is left");
+        return progress_.record(CaptureStatus::kNothing);
+      }
+      // The last target killed the child before this one: with others gone, all are worth a try.
+      progress_.next_target = 0;
+    }
     while (progress_.next_target < targets.size() && progress_.best() != CaptureStatus::kComplete)
       use_target(progress_.next_target);
   }
@@ -79,16 +96,16 @@ class Worker {
   void run_capture(uint32_t number, const std::string& target) {
     // A capture that is killed is resumed on the same target.
     progress_.next_target = number;
-    progress_.enter(Step::kCapture);
+    progress_.begin_capture();
     std::vector<std::string> words =
         capture_arguments(*work_.config, progress_.restarts > 0, {target});
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    CaptureEvents events;
+    SharedEvents events(progress_);
     int status = work_.capture(static_cast<int>(words.size()), arguments.data(), events);
     work_.log->say("the capture ended with status %d", status);
-    progress_.record(static_cast<CaptureStatus>(status));
+    progress_.end_capture(static_cast<CaptureStatus>(status));
     progress_.next_target = number + 1;
   }
 

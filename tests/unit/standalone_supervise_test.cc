@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "capture/cli/config.h"
 #include "initrd-hooks/standalone/final_action.h"
 #include "initrd-hooks/standalone/supervise.h"
 
@@ -122,6 +123,88 @@ TEST_CASE("supervise: a capture that exceeds capture_timeout is killed, and not 
       },
       {.capture_timeout_ms = 200});
   CHECK(result.status == CaptureStatus::kNone);
+  CHECK(result.children == 1);
+}
+
+TEST_CASE("supervise: what was published before capture_timeout or a death is an incomplete dump") {
+  auto publish_and_sleep = [](Progress& progress, const void*) -> int {
+    progress.begin_capture();
+    progress.publish();
+    sleep_for_ever();
+  };
+  CHECK(run(publish_and_sleep, {.capture_timeout_ms = 200}).status == CaptureStatus::kIncomplete);
+  Run died = run([](Progress& progress, const void*) {
+    progress.begin_capture();
+    if (count_child(progress) == 1) progress.publish();
+    ::raise(SIGKILL);
+    return 0;
+  });
+  CHECK(died.status == CaptureStatus::kIncomplete);
+  CHECK(died.children == 2);
+}
+
+TEST_CASE("supervise: a capture's own status overrules what it published") {
+  Run result = run([](Progress& progress, const void*) {
+    progress.begin_capture();
+    progress.publish();
+    progress.end_capture(CaptureStatus::kNothing);
+    return 1;
+  });
+  CHECK(result.status == CaptureStatus::kNothing);
+}
+
+TEST_CASE("supervise: a capture without signs of life is killed, and its target passed over") {
+  Run result = run(
+      [](Progress& progress, const void*) -> int {
+        count_child(progress);
+        // Three targets, of which two stall; more than the one restart after a death.
+        if (progress.next_target == 2) return progress.restarts == 0 ? 0 : 1;
+        progress.begin_capture();
+        sleep_for_ever();
+      },
+      {.stall_limit_ms = 200});
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 3);
+  CHECK(result.last_value == 2);
+}
+
+TEST_CASE("supervise: a stalled capture that published leaves an incomplete dump") {
+  Run result = run(
+      [](Progress& progress, const void*) -> int {
+        if (progress.stalls > 0) return 1;
+        progress.begin_capture();
+        progress.publish();
+        sleep_for_ever();
+      },
+      {.stall_limit_ms = 200});
+  CHECK(result.status == CaptureStatus::kIncomplete);
+}
+
+TEST_CASE("supervise: captures that always stall come to an end") {
+  Run result = run(
+      [](Progress& progress, const void*) -> int {
+        count_child(progress);
+        progress.begin_capture();
+        sleep_for_ever();
+      },
+      {.stall_limit_ms = 1});
+  CHECK(result.status == CaptureStatus::kNone);
+  CHECK(result.children == kMaxTargets + 1);
+}
+
+TEST_CASE("supervise: a capture that moves now and then may take longer than the stall limit") {
+  Run result = run(
+      [](Progress& progress, const void*) {
+        count_child(progress);
+        progress.begin_capture();
+        for (int i = 0; i < 6; i++) {
+          ::usleep(200 * 1000);
+          progress.beat();
+        }
+        return 0;
+      },
+      {.stall_limit_ms = 800});
+  CHECK(result.status == CaptureStatus::kComplete);
   CHECK(result.children == 1);
 }
 

@@ -12,7 +12,9 @@ std::vector<std::string> seen_targets;
 std::vector<std::string> seen_options;
 std::vector<int> statuses;
 
-int fake_capture(int argc, char** argv, CaptureEvents& /*events*/) {
+int fake_capture(int argc, char** argv, CaptureEvents& events) {
+  events.on_progress();
+  events.on_published();
   REQUIRE(argc >= 2);
   CHECK(argv[argc] == nullptr);
   seen_targets.emplace_back(argv[argc - 1]);
@@ -28,7 +30,7 @@ struct Outcome {
 
 // The unit tests' machine has no packed modules: that is one warning, as in an initrd without any.
 Outcome work(std::vector<std::string> targets, std::vector<int> results, uint32_t start = 0,
-             uint32_t restarts = 0) {
+             uint32_t restarts = 0, uint32_t stalls = 0) {
   seen_targets.clear();
   statuses = std::move(results);
   Config config;
@@ -39,7 +41,12 @@ Outcome work(std::vector<std::string> targets, std::vector<int> results, uint32_
   REQUIRE(progress.ok());
   (*progress)->next_target = start;
   (*progress)->restarts = restarts;
+  (*progress)->stalls = stalls;
   CaptureStatus status = run_worker({&config, &boot, fake_capture, &log}, **progress);
+  CHECK(((*progress)->last_beat_ms() > 0) == !seen_targets.empty());
+  // Each capture has ended by itself, so what it published is judged already.
+  (*progress)->keep_published();
+  CHECK((*progress)->best() == status);
   return {status, (*progress)->next_target};
 }
 
@@ -113,6 +120,11 @@ TEST_CASE("worker: goes on where the child before it ended") {
   CHECK(outcome.next_target == 3);
   work({"/a"}, {0}, 1, 1);
   CHECK(seen_targets == std::vector<std::string>{"/a"});
+}
+
+TEST_CASE("worker: behind a last target that stalled there is nothing to try again") {
+  CHECK(work({"/a", "/b"}, {0}, 2, 0, 1).status == CaptureStatus::kNothing);
+  CHECK(seen_targets.empty());
 }
 
 TEST_CASE("worker: no target is a configuration error") {

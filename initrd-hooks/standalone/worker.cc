@@ -71,8 +71,8 @@ class Worker {
     // Counted now, so that a target whose device or mount ends this child is passed over by the
     // next.
     progress_.next_target = number + 1;
-    if (!is_device_target(target)) return run_capture(number, target);
-    Status status = use_device(number, target);
+    Status status =
+        is_device_target(target) ? use_device(number, target) : use_other(number, target);
     if (status.ok()) return;
     work_.log->warn(status.error());
     progress_.record(CaptureStatus::kNothing);
@@ -90,6 +90,12 @@ class Worker {
     if (folder.ok()) run_capture(number, *folder);
     release(mounted);
     if (!folder.ok()) return folder.error();
+    return {};
+  }
+
+  Status use_other(uint32_t number, const std::string& target) {
+    if (auto directory = directory_of_target(target)) DW_TRY(work_.check_directory(*directory));
+    run_capture(number, target);
     return {};
   }
 

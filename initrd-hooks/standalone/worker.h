@@ -9,6 +9,7 @@
 
 #include "capture/report/capture_events.h"
 #include "initrd-hooks/standalone/command_line.h"
+#include "initrd-hooks/standalone/directory_target.h"
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/progress.h"
 
@@ -20,6 +21,7 @@ struct Work {
   // The capture command; returns its exit status.
   int (*capture)(int argc, char** argv, CaptureEvents& events);
   const Log* log;
+  Status (*check_directory)(const std::string& directory) = refuse_memory;
 };
 
 // The arguments of the capture command for `targets`. `careful`: for a second try, after the first

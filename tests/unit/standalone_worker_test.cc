@@ -23,6 +23,12 @@ int fake_capture(int argc, char** argv, CaptureEvents& events) {
   return call < statuses.size() ? statuses[call] : 1;
 }
 
+// The folder of this name lies in memory, wherever the tests run.
+Status fake_check(const std::string& directory) {
+  if (directory != "/memory") return {};
+  return Error(ErrorKind::kUsage, "lies in memory").on(directory);
+}
+
 struct Outcome {
   CaptureStatus status;
   uint32_t next_target;
@@ -42,7 +48,7 @@ Outcome work(std::vector<std::string> targets, std::vector<int> results, uint32_
   (*progress)->next_target = start;
   (*progress)->restarts = restarts;
   (*progress)->stalls = stalls;
-  CaptureStatus status = run_worker({&config, &boot, fake_capture, &log}, **progress);
+  CaptureStatus status = run_worker({&config, &boot, fake_capture, &log, fake_check}, **progress);
   CHECK(((*progress)->last_beat_ms() > 0) == !seen_targets.empty());
   // Each capture has ended by itself, so what it published is judged already.
   (*progress)->keep_published();
@@ -112,6 +118,14 @@ TEST_CASE("worker: a bad device target is passed over") {
   CHECK(seen_targets == std::vector<std::string>{"/b"});
   CHECK(work({"dev:nonsense"}, {}).status == CaptureStatus::kNothing);
   CHECK(seen_targets.empty());
+}
+
+TEST_CASE("worker: a directory in memory is passed over") {
+  for (const char* target : {"/memory", "file:/memory"}) {
+    CHECK(work({target, "/b"}, {0}).status == CaptureStatus::kComplete);
+    CHECK(seen_targets == std::vector<std::string>{"/b"});
+    CHECK(work({target}, {0}).status == CaptureStatus::kNothing);
+  }
 }
 
 TEST_CASE("worker: goes on where the child before it ended") {

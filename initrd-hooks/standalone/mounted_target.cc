@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
@@ -46,15 +47,19 @@ Status mount_device(const FoundDevice& device, const std::string& mount_point) {
       .hint("pack the file system's module into the initrd");
 }
 
+bool is_link(int folder, const std::string& name) {
+  struct stat about {};
+  return ::fstatat(folder, name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISLNK(about.st_mode);
+}
+
 // Opens `path` below `root`, as if that were the root folder.
 Result<Fd> open_below(const Fd& root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   long fd = ::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof(how));
-  // Before Linux 5.6 links are not followed at all.
-  if (fd < 0 && errno == ENOSYS)
-    return open_file_at(root.get(), ("." + path).c_str(), O_PATH | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOSYS) return open_folder_without_links(root.get(), path);
   if (fd < 0) return Error::from_errno("cannot open the target's folder").on(path);
   return Fd(static_cast<int>(fd));
 }
@@ -68,6 +73,25 @@ Result<std::string> path_of(const Fd& file) {
 }
 
 }  // namespace
+
+Result<Fd> open_folder_without_links(int root, std::string_view path) {
+  DW_ASSIGN(Fd folder, open_file_at(root, ".", O_RDONLY | O_DIRECTORY));
+  for (size_t at = 0; at < path.size();) {
+    size_t end = std::min(path.find('/', at), path.size());
+    std::string name(path.substr(at, end - at));
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") return Error(ErrorKind::kUsage, "has '..' in it").on(path);
+    auto next = open_file_at(folder.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!next.ok() && is_link(folder.get(), name))
+      return Error(ErrorKind::kUnsupported, "has a symbolic link in it, which is not followed")
+          .on(path.substr(0, end))
+          .hint("name the folder that the link leads to, or use a kernel of at least 5.6");
+    if (!next.ok()) return next.error();
+    folder = std::move(*next);
+  }
+  return folder;
+}
 
 Result<MountedTarget> MountedTarget::mount(const FoundDevice& device,
                                            const std::string& mount_point) {

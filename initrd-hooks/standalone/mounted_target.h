@@ -10,6 +10,11 @@
 
 namespace dw {
 
+// Opens the folder `path` below the folder `root` on kernels without openat2(2) (before 5.6): one
+// component at a time, and a symbolic link anywhere in it is an error, as it could lead out of the
+// file system. The errno of a missing component is ENOENT.
+Result<Fd> open_folder_without_links(int root, std::string_view path);
+
 class MountedTarget {
  public:
   // Mounts `device` at `mount_point`, which is made if missing, read-write, without access times,
@@ -19,7 +24,8 @@ class MountedTarget {
 
   // `directory` (absolute, below the root of the file system) as a path of the initrd, with
   // symbolic links followed inside the file system, so that no link leads back into the initrd's
-  // memory. What is missing of it is left for the capture to make.
+  // memory (before Linux 5.6 a link is an error). What is missing of it is left for the capture to
+  // make.
   [[nodiscard]] Result<std::string> resolve(std::string_view directory) const;
 
   // Until it returns, the data may be in memory only.

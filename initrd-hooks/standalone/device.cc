@@ -13,6 +13,7 @@
 #include "capture/base/fd.h"
 #include "capture/cli/config.h"
 #include "initrd-hooks/standalone/partition_uuid.h"
+#include "initrd-hooks/standalone/raid_member.h"
 
 namespace dw {
 
@@ -84,6 +85,12 @@ Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
   return probe_superblock(Bytes(head).first(size));
 }
 
+Status refuse_raid_member(const std::string& path) {
+  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
+  if (is_raid_member(device.get())) return raid_member_error(path);
+  return {};
+}
+
 bool matches(const DeviceTarget& target, const FileSystem& found) {
   if (target.by == DeviceTarget::By::kUuid)
     return ::strcasecmp(target.name.c_str(), found.uuid.c_str()) == 0;
@@ -122,22 +129,31 @@ class Finder {
     if (!*file_system)
       return Error(ErrorKind::kUnsupported, "holds neither an ext2/3/4 nor an xfs file system")
           .on(target_.name);
+    DW_TRY(refuse_raid_member(target_.name));
     found_ = {target_.name, std::move(**file_system)};
     return true;
   }
 
-  bool look_at_all() {
+  Result<bool> look_at_all() {
+    std::optional<Error> refused;
     for (const std::string& name : block_devices(places_.sysfs_block)) {
       if (std::ranges::binary_search(seen_, name) || !worth_reading(places_, name)) continue;
       std::string path = path_of(name);
       auto file_system = read_file_system(path);
       if (!file_system.ok()) continue;
       if (*file_system && (matches(target_, **file_system) || has_partition_uuid(name))) {
+        Status good = refuse_raid_member(path);
+        if (!good.ok()) {
+          // The RAID itself may be there too, if the kernel put it together.
+          refused = good.error();
+          continue;
+        }
         found_ = {std::move(path), std::move(**file_system)};
         return true;
       }
       seen_.insert(std::ranges::upper_bound(seen_, name), name);
     }
+    if (refused) return *refused;
     return false;
   }
 

@@ -45,7 +45,7 @@ inline constexpr int64_t kDevicePollMs = 100;
 
 // Waits until the device is there and holds a file system that we mount. kTimeout: it did not
 // appear, and what did is listed in `log`; kUnsupported: the path is there, with something else on
-// it.
+// it, or all that there is of the file system is a member of a RAID.
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
                                     int64_t limit_ms, const Log& log);
 

@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "capture/cli/capture_command.h"
+#include "capture/cli/check_config_command.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/info_command.h"
+#include "initrd-hooks/standalone/device.h"
 #include "initrd-hooks/standalone/init.h"
 
 namespace dw {
@@ -18,11 +20,17 @@ constexpr const char* kHelp =
     "\n"
     "  capture TARGET...  save the crashed kernel's memory; --help tells the options\n"
     "  info FILE          what a vmcore or a dump is, and how complete\n"
+    "  check-config FILE  every problem of a configuration\n"
     "  version            print the version\n";
 
 int usage() {
   std::fputs(kHelp, stderr);
   return kExitUsage;
+}
+
+Status check_for_initrd(std::string_view target) {
+  auto parsed = parse_device_target(target);
+  return parsed.ok() ? Status() : parsed.error();
 }
 
 int run_command(std::span<const char* const> arguments) {
@@ -32,6 +40,7 @@ int run_command(std::span<const char* const> arguments) {
   CaptureEvents nobody;
   if (command == "capture") return capture_command(rest, nobody);
   if (command == "info") return info_command(rest);
+  if (command == "check-config") return check_config_command(rest, check_for_initrd);
   if (command == "version" || command == "--version") {
     std::puts("dumpwright " DUMPWRIGHT_VERSION);
     return kExitComplete;

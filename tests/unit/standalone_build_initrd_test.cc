@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "capture/base/bytes.h"
-#include "capture/cli/config.h"
+#include "tests/unit/support/process.h"
 
 using namespace dw;
 
@@ -22,6 +22,12 @@ namespace {
 
 const std::filesystem::path kScript =
     std::filesystem::path(DUMPWRIGHT_TESTS) / "../initrd-hooks/standalone/build-initrd";
+
+// 64 bits, little-endian.
+constexpr std::string_view kElfStart(
+    "\x7f"
+    "ELF\2\1\1",
+    7);
 
 std::string file_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -45,10 +51,7 @@ std::string module_file(const std::string& modinfo) {
   const std::string names("\0.modinfo\0.shstrtab\0", 20);
   std::string header(64, '\0');
   MutableBytes bytes = std::as_writable_bytes(std::span(header));
-  std::memcpy(header.data(),
-              "\x7f"
-              "ELF\2\1\1",
-              7);
+  std::memcpy(header.data(), kElfStart.data(), kElfStart.size());
   store<uint16_t>(bytes, 16, 1);   // ET_REL
   store<uint16_t>(bytes, 18, 62);  // EM_X86_64
   store<uint32_t>(bytes, 20, 1);
@@ -107,12 +110,46 @@ void need_tools() {
   constexpr const char* kTools[][2] = {
       {"modprobe", "kmod"}, {"depmod", "kmod"}, {"modinfo", "kmod"}, {"xz", "xz-utils"}};
   for (const auto& [tool, package] : kTools) {
-    CAPTURE(tool);
-    INFO("install the package ", package);
-    REQUIRE(
-        std::system((std::string("PATH=$PATH:/usr/sbin:/sbin; command -v ") + tool + " >/dev/null")
-                        .c_str()) == 0);
+    std::string search = std::string("PATH=$PATH:/usr/sbin:/sbin; command -v ") + tool;
+    int status = std::system((search + " >/dev/null").c_str());
+    std::string missing = std::string(tool) + " is missing; install the package " + package;
+    REQUIRE_MESSAGE(status == 0, missing);
   }
+}
+
+// A statically linked program that runs the executable under test, which need not be static: 64-bit
+// ELF header, one program header, execve(path, argv, envp), exit(127).
+std::string static_program() {
+  constexpr std::string_view kCode(
+      "\x48\x8d\x74\x24\x08"           // lea rsi, [rsp+8]
+      "\x48\x8b\x04\x24"               // mov rax, [rsp]
+      "\x48\x8d\x54\xc6\x08"           // lea rdx, [rsi+rax*8+8]
+      "\x48\x8d\x3d\x13\x00\x00\x00"   // lea rdi, [rip+19]: behind the code
+      "\xb8\x3b\x00\x00\x00\x0f\x05"   // mov eax, 59; syscall
+      "\xbf\x7f\x00\x00\x00"           // mov edi, 127
+      "\xb8\x3c\x00\x00\x00\x0f\x05",  // mov eax, 60; syscall
+      40);
+  constexpr uint64_t kAddress = 0x400000;
+  std::string file(120, '\0');
+  MutableBytes bytes = std::as_writable_bytes(std::span(file));
+  std::memcpy(file.data(), kElfStart.data(), kElfStart.size());
+  store<uint16_t>(bytes, 16, 2);   // ET_EXEC
+  store<uint16_t>(bytes, 18, 62);  // EM_X86_64
+  store<uint32_t>(bytes, 20, 1);
+  store<uint64_t>(bytes, 24, kAddress + 120);
+  store<uint64_t>(bytes, 32, 64);
+  store<uint16_t>(bytes, 52, 64);
+  store<uint16_t>(bytes, 54, 56);
+  store<uint16_t>(bytes, 56, 1);
+  std::string program = test::dumpwright_arguments({})[0];
+  uint64_t size = file.size() + kCode.size() + program.size() + 1;
+  store<uint32_t>(bytes, 64, 1);  // PT_LOAD
+  store<uint32_t>(bytes, 68, 5);  // readable, executable
+  store<uint64_t>(bytes, 80, kAddress);
+  store<uint64_t>(bytes, 96, size);
+  store<uint64_t>(bytes, 104, size);
+  store<uint64_t>(bytes, 112, 4096);
+  return file.append(kCode).append(program).append(1, '\0');
 }
 
 class KernelRoot {
@@ -122,10 +159,9 @@ class KernelRoot {
     char path[] = "/tmp/dumpwright-build-XXXXXX";
     REQUIRE(::mkdtemp(path) != nullptr);
     root = path;
-    write("init", std::string("\x7f"
-                              "ELF static",
-                              11));
-    write("dumpwright.conf", "target /x\n");
+    write("init", static_program());
+    std::filesystem::permissions(root + "/init", std::filesystem::perms::owner_all);
+    write("dumpwright.conf", "target dev:LABEL=x:/x\n");
     write("etc/modprobe.d/options.conf",
           "install disk /bin/false\noptions disk depth=8 \\\n  mode=\"a  b\"\n");
     write("usr/lib/modprobe.d/options.conf", "options disk never=1\n");
@@ -137,7 +173,7 @@ class KernelRoot {
     add_module("first", {"license=GPL"});
     add_module("extra", {"license=GPL"});
     CHECK(run("xz --check=crc32 " + root + "/lib/modules/1.0/kernel/bus.ko") == 0);
-    CHECK(run("PATH=$PATH:/usr/sbin:/sbin depmod -b " + root + " 1.0") == 0);
+    depmod();
   }
   ~KernelRoot() { std::filesystem::remove_all(root); }
   KernelRoot(const KernelRoot&) = delete;
@@ -148,6 +184,13 @@ class KernelRoot {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << content;
   }
+
+  void add_module(const std::string& name, const std::vector<std::string>& modinfo) const {
+    std::string text;
+    for (const std::string& line : modinfo) text.append(line).push_back('\0');
+    write("lib/modules/1.0/kernel/" + name + ".ko", module_file(text));
+  }
+  void depmod() const { CHECK(run("PATH=$PATH:/usr/sbin:/sbin depmod -b " + root + " 1.0") == 0); }
 
   // Both return the exit status; what was printed is in messages().
   int run(const std::string& command) const {
@@ -164,13 +207,6 @@ class KernelRoot {
   }
 
   std::string root;
-
- private:
-  void add_module(const std::string& name, const std::vector<std::string>& modinfo) const {
-    std::string text;
-    for (const std::string& line : modinfo) text.append(line).push_back('\0');
-    write("lib/modules/1.0/kernel/" + name + ".ko", module_file(text));
-  }
 };
 
 }  // namespace
@@ -195,7 +231,7 @@ TEST_CASE("build-initrd: modules in order with softdeps and options, firmware, c
   CHECK(kernel.said("warning: firmware gone.bin, which disk.ko may ask for"));
   const Entry* config = find(entries, "etc/dumpwright.conf");
   REQUIRE(config != nullptr);
-  CHECK(config->content == "target /x\n");
+  CHECK(config->content == "target dev:LABEL=x:/x\n");
   const Entry* init = find(entries, "init");
   REQUIRE(init != nullptr);
   CHECK(init->mode == 0100755);
@@ -210,13 +246,24 @@ TEST_CASE("build-initrd: modules in order with softdeps and options, firmware, c
   CHECK(file_text(kernel.root + "/out") == archive);
 }
 
-TEST_CASE("build-initrd: default modules that the kernel lacks are no error") {
+TEST_CASE("build-initrd: default modules that the kernel lacks are no error, unless it lacks all") {
   KernelRoot kernel;
+  CHECK(kernel.build("1.0") == 1);
+  CHECK(kernel.said("kernel 1.0 has none of virtio_pci"));
+  kernel.add_module("virtio_blk", {"license=GPL"});
+  kernel.depmod();
   CHECK(kernel.build("1.0") == 0);
   const auto entries = read_archive(file_text(kernel.root + "/out"));
   const Entry* list = find(entries, "lib/modules/modules.list");
   REQUIRE(list != nullptr);
-  CHECK(list->content.empty());
+  CHECK(list->content == "virtio_blk.ko\n");
+}
+
+TEST_CASE("build-initrd: default modules that are all built in are enough") {
+  KernelRoot kernel;
+  kernel.write("lib/modules/1.0/modules.builtin", "kernel/fs/ext4/ext4.ko\n");
+  kernel.depmod();
+  CHECK(kernel.build("1.0") == 0);
 }
 
 TEST_CASE("build-initrd: a failure names its cause and leaves the old output") {
@@ -239,16 +286,24 @@ TEST_CASE("build-initrd: a failure names its cause and leaves the old output") {
   CHECK(file_text(kernel.root + "/out") == "old");
 }
 
-TEST_CASE("build-initrd: knows the same keys as the program") {
-  std::string keys;
-  for (std::string_view key : config_keys()) keys.append(keys.empty() ? "" : " ").append(key);
-  CHECK(file_text(kScript).find("config_keys='" + keys + "'\n") != std::string::npos);
+TEST_CASE("build-initrd: a configuration with problems is refused, each of them told") {
+  KernelRoot kernel;
+  kernel.write("out", "old");
+  kernel.write("odd.conf", "# kdump.conf\n  target /x # here\n\npath /var/crash");
+  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);
+  CHECK(kernel.said("odd.conf:4: path: is not a known key"));
+  CHECK(kernel.said("/x: is not a device target"));
+  CHECK(kernel.said("not fit for the initrd"));
+  kernel.write("odd.conf", "final_action reboto\n");
+  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);
+  CHECK(kernel.said("odd.conf:1: "));
+  CHECK(file_text(kernel.root + "/out") == "old");
 }
 
-TEST_CASE("build-initrd: an unknown key is a warning with its line") {
+TEST_CASE("build-initrd: an executable that cannot be run cannot check a configuration") {
   KernelRoot kernel;
-  kernel.write("odd.conf", "# kdump.conf\n  target /x # here\n\npath /var/crash");
-  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 0);
-  CHECK(kernel.said("unknown key 'path' at line 4"));
-  CHECK_FALSE(kernel.said("'target'"));
+  kernel.write("init", std::string(kElfStart) + "static");
+  CHECK(kernel.build("1.0 --modules first") == 0);
+  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/dumpwright.conf") == 1);
+  CHECK(kernel.said("cannot be run here"));
 }

@@ -1,0 +1,89 @@
+#include "capture/cli/check_config_command.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+
+#include "capture/cli/config.h"
+#include "capture/cli/exit_status.h"
+#include "capture/report/message.h"
+
+namespace dw {
+
+namespace {
+
+constexpr const char* kHelp =
+    "usage: dumpwright check-config [--initrd] FILE\n"
+    "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
+    "  --initrd  it is for the standalone initrd: every target must be dev:...:/DIR\n"
+    "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
+
+struct Options {
+  const char* path = nullptr;
+  bool for_initrd = false;
+  bool help = false;
+};
+
+Result<Options> parse_options(std::span<const char* const> arguments) {
+  Options options;
+  for (std::string_view argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      options.help = true;
+    } else if (argument == "--initrd") {
+      options.for_initrd = true;
+    } else if (argument.starts_with('-')) {
+      return Error(ErrorKind::kUsage, "is no option of check-config").on(argument);
+    } else if (options.path != nullptr) {
+      return Error(ErrorKind::kUsage, "is one file too many").on(argument);
+    } else {
+      options.path = argument.data();
+    }
+  }
+  if (options.path == nullptr && !options.help)
+    return Error(ErrorKind::kUsage, "no file is given").on("check-config");
+  return options;
+}
+
+// "FILE:LINE: KEY VALUE: what is wrong"; the line is not repeated at the end.
+void print_problem(const char* path, Error error) {
+  char text[400];
+  uint64_t line = error.where() == Where::kLine ? error.position() : 0;
+  error.at(Where::kNowhere, 0).format(text, sizeof(text));
+  if (line > 0)
+    print_message("%s:%" PRIu64 ": %s", path, line, text);
+  else
+    print_message("%s: %s", path, text);
+}
+
+}  // namespace
+
+int check_config_command(std::span<const char* const> arguments,
+                         Status (*check_for_initrd)(std::string_view target)) {
+  Result<Options> options = parse_options(arguments);
+  if (options.ok() && options->help) {
+    std::fputs(kHelp, stdout);
+    return kExitComplete;
+  }
+  if (!options.ok()) {
+    print_error(options.error());
+    return kExitUsage;
+  }
+  auto text = read_text_file(options->path);
+  if (!text.ok()) {
+    print_error(text.error());
+    return kExitNothing;
+  }
+  Config config;
+  auto problems = apply_config(config, *text);
+  for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);
+  bool good = problems.empty();
+  if (!options->for_initrd) return good ? kExitComplete : kExitUsage;
+  for (const std::string& target : config.targets) {
+    Status status = check_for_initrd(target);
+    if (!status.ok()) print_problem(options->path, status.error());
+    good &= status.ok();
+  }
+  return good ? kExitComplete : kExitUsage;
+}
+
+}  // namespace dw

@@ -1,0 +1,71 @@
+#include <doctest/doctest.h>
+
+#include "tests/unit/support/process.h"
+#include "tests/unit/support/temp_dir.h"
+
+using namespace dw;
+
+namespace {
+
+struct Answer {
+  int status;
+  std::vector<std::string> lines;
+};
+
+// `lines` without the program's and the file's name.
+Answer check(const std::string& config, std::vector<std::string> options = {}) {
+  test::TempDir folder;
+  std::string path = folder / "dumpwright.conf";
+  test::write_file(path, config);
+  std::vector<std::string> arguments{"check-config"};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  arguments.push_back(path);
+  test::Outcome outcome = test::dumpwright(arguments);
+  CHECK(outcome.out.empty());
+  Answer answer{outcome.status, {}};
+  const std::string start = "dumpwright: " + path + ":";
+  for (const std::string& line : outcome.lines()) {
+    CHECK(line.starts_with(start));
+    answer.lines.push_back(line.substr(std::min(start.size(), line.size())));
+  }
+  return answer;
+}
+
+bool has(const std::string& text, const char* part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE("check-config: a good file, an empty one") {
+  CHECK(check("# here\ntarget /var/crash\ndump_level 1\n").status == 0);
+  CHECK(check("").status == 0);
+}
+
+TEST_CASE("check-config: every problem with its line") {
+  Answer answer = check("target /x\nfinal_action reboto\n\npath /var/crash # kdump\nthreads 0\n");
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 3);
+  CHECK(answer.lines[0].starts_with("2: "));
+  CHECK(has(answer.lines[0], "reboot, poweroff or halt"));
+  CHECK(answer.lines[1].starts_with("4: "));
+  CHECK(has(answer.lines[1], "is not a known key"));
+  CHECK(answer.lines[2].starts_with("5: "));
+}
+
+TEST_CASE("check-config: for the initrd every target is a device") {
+  const char* config = "target dev:UUID=ab-cd:/crash\ntarget /var/crash\ntarget dev:nonsense\n";
+  CHECK(check(config).status == 0);
+  Answer answer = check(config, {"--initrd"});
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 2);
+  CHECK(has(answer.lines[0], "/var/crash"));
+  CHECK(has(answer.lines[0], "dev:UUID="));
+  CHECK(has(answer.lines[1], "dev:nonsense"));
+}
+
+TEST_CASE("check-config: wrong arguments") {
+  CHECK(test::dumpwright({"check-config"}).status == 2);
+  CHECK(test::dumpwright({"check-config", "--odd", "/x"}).status == 2);
+  CHECK(test::dumpwright({"check-config", "/x", "/y"}).status == 2);
+  CHECK(test::dumpwright({"check-config", "/no/such/file"}).status == 1);
+  CHECK(test::dumpwright({"check-config", "--help"}).status == 0);
+}

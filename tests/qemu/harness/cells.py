@@ -56,7 +56,9 @@ _NEWEST = CrashQuirks(("--no_modules",), ("WARNING: no kernel module access",
 CRASH_QUIRKS: dict[str, CrashQuirks] = {"newest-cloud": _NEWEST, "newest-generic": _NEWEST}
 
 GENERIC = "192M"  # generic kernels are larger than cloud kernels
-MOVABLE = "movablecore=512M"
+# Most blocks of it hold the crash kernel, the kernel, or a poisoned huge page, and cannot be taken offline.
+MOVABLE = "movablecore=1G"
+OFFLINE_MIB = 1536  # memory of a guest that takes a block offline
 POISON = ("clean", "anon", "huge", "hugetlb")  # cloud 5.10 and 6.1 have no CONFIG_MEMORY_FAILURE
 
 
@@ -69,7 +71,8 @@ def _compared(kernel: str, *features: str, **more: object) -> Cell:
     choices: dict[str, dict[str, object]] = {
         "hugetlb": {"hugepages": 48},
         "poison": {"poison": POISON if "hugetlb" in features else POISON[:-1]},
-        "offline": {"offline_block": True, "cmdline": (*fields["cmdline"], MOVABLE)},  # type: ignore[misc]
+        "offline": {"offline_block": True, "memory_mib": OFFLINE_MIB,
+                    "cmdline": (*fields["cmdline"], MOVABLE)},  # type: ignore[misc]
         "balloon": {"balloon_mib": 64}}
     for feature in features:
         fields |= choices[feature]
@@ -113,7 +116,7 @@ CELLS: tuple[Cell, ...] = (
     _compared("newest-cloud", name="compare-newest-4g-1gib-page", memory_mib=4096, gigantic=True),
     # The same memory, filtered in the capture kernel.
     Cell("6.12-cloud-features-d31", kernel="6.12-cloud", dump_level=31, fill_mib=380, hugepages=48, poison=POISON,
-         offline_block=True, cmdline=(MOVABLE,)),
+         memory_mib=OFFLINE_MIB, offline_block=True, cmdline=(MOVABLE,)),
     Cell("newest-cloud-features", kernel="newest-cloud", fill_mib=380, hugepages=48, poison=POISON, balloon_mib=64),
     # Address translation: QEMU's largest CPU has five levels of page tables, so four are asked for.
     Cell("no5lvl", cmdline=("no5lvl",)),

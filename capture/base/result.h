@@ -129,10 +129,12 @@ using Status = Result<void>;
 #define DW_CONCAT(a, b) DW_CONCAT_(a, b)
 
 // DW_ASSIGN(auto x, f()): x becomes the value of f(), or f()'s error is returned.
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define DW_ASSIGN(declaration, expression)                \
   auto DW_CONCAT(dw_result_, __LINE__) = (expression);    \
   if (!DW_CONCAT(dw_result_, __LINE__).ok()) [[unlikely]] \
     return DW_CONCAT(dw_result_, __LINE__).error();       \
   declaration = std::move(DW_CONCAT(dw_result_, __LINE__).value())
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace dw

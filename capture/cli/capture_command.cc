@@ -118,6 +118,7 @@ void put_report(const Capture& capture, const ClassCounts& counts, const Capture
 // published.
 Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, KdumpWriter& writer) {
   DW_ASSIGN(PassOneResult result, pass_one.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
+    capture.events.on_progress();
     return writer.write_bitmaps(first_pfn, present, kept);
   }));
   print_message("%s: Linux %s, %" PRIu64 " pages of RAM, %" PRIu64 " to keep",

@@ -1,6 +1,7 @@
 // What a capture tells whoever supervises it: that it moves, and that there is something to keep.
 //
-// Called by the capture's own thread. The defaults do nothing.
+// Thread safety: on_progress() is called from several threads at once, on_published() from one. The
+// defaults do nothing.
 #pragma once
 
 namespace dw {

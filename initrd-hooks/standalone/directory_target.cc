@@ -23,7 +23,7 @@ std::string parent_of(std::string path) {
 std::optional<std::string> directory_of_target(std::string_view target) {
   constexpr std::string_view kScheme = "file:";
   if (target.starts_with(kScheme)) return std::string(target.substr(kScheme.size()));
-  // As the capture tells them apart: a path has no colon before its first slash.
+  // As the capture does: a path has no colon before its first slash.
   size_t colon = target.find(':');
   if (target == "-" || (colon != target.npos && colon < target.find('/'))) return std::nullopt;
   return std::string(target);

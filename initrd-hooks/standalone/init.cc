@@ -72,13 +72,13 @@ void prepare_for_panic(FinalAction action) {
   [[maybe_unused]] Status kept_as_it_was = write_text(kPath, kPanicSeconds);
 }
 
-int work_in_child(Progress& progress, const void* context) {
+int work_in_child(SharedProgress& progress, const void* context) {
   open_console(0);
   return static_cast<int>(run_worker(*static_cast<const Work*>(context), progress));
 }
 
 CaptureStatus capture_supervised(const Work& work) {
-  auto progress = Progress::make_shared();
+  auto progress = SharedProgress::make_shared();
   if (!progress.ok()) {
     work.log->warn(progress.error());
     return CaptureStatus::kNothing;

@@ -1,6 +1,7 @@
 #include "initrd-hooks/standalone/log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,8 +17,11 @@ namespace {
 constexpr char kPrefix[] = "<15>dumpwright: ";
 constexpr size_t kLevelLength = 4;
 
-// Once, without waiting: a console that takes nothing must not stop process 1.
+// Once, and hardly waiting: a console that takes nothing must stop neither process 1 nor its child.
 void write_once(int fd, const char* text, size_t size) {
+  constexpr int kWaitMs = 200;
+  pollfd console{.fd = fd, .events = POLLOUT, .revents = 0};
+  if (::poll(&console, 1, kWaitMs) != 1 || (console.revents & POLLOUT) == 0) return;
   [[maybe_unused]] ssize_t lost = ::write(fd, text, size);
 }
 

@@ -52,7 +52,8 @@ std::string module_name(std::string_view file) {
   return name;
 }
 
-void load_modules(const std::vector<BootParameter>& boot, Progress& progress, const Log& log) {
+void load_modules(const std::vector<BootParameter>& boot, SharedProgress& progress,
+                  const Log& log) {
   auto text = read_text_file(kModuleList);
   if (!text.ok()) return log.warn(text.error());
   auto modules = parse_module_list(*text);

@@ -32,6 +32,6 @@ Result<std::vector<Module>> parse_module_list(std::string_view text);
 // Loads every module of the list that `progress` has not seen, with the parameters of the list and
 // of the command line. One that is loaded already is fine; any other failure is reported and the
 // next one tried.
-void load_modules(const std::vector<BootParameter>& boot, Progress& progress, const Log& log);
+void load_modules(const std::vector<BootParameter>& boot, SharedProgress& progress, const Log& log);
 
 }  // namespace dw

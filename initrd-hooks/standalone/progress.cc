@@ -34,7 +34,7 @@ const char* outcome_text(CaptureStatus status) {
   return "NO DUMP WAS SAVED";
 }
 
-int64_t monotonic_ms() {
+int64_t shared_clock_ms() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
@@ -42,11 +42,11 @@ int64_t monotonic_ms() {
 
 CaptureStatus better_of(CaptureStatus a, CaptureStatus b) { return rank(a) <= rank(b) ? a : b; }
 
-Result<Progress*> Progress::make_shared() {
-  void* page =
-      ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+Result<SharedProgress*> SharedProgress::make_shared() {
+  void* page = ::mmap(nullptr, sizeof(SharedProgress), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return Error::from_errno("cannot share memory with the capture");
-  return new (page) Progress;
+  return new (page) SharedProgress;
 }
 
 }  // namespace dw

@@ -28,15 +28,15 @@ enum class CaptureStatus : uint32_t {
 [[nodiscard]] const char* outcome_text(CaptureStatus status);
 
 // Never goes back, and is the same in every process.
-[[nodiscard]] int64_t monotonic_ms();
+[[nodiscard]] int64_t shared_clock_ms();
 
 // The better of two: complete, incomplete, nothing, usage, none.
 [[nodiscard]] CaptureStatus better_of(CaptureStatus a, CaptureStatus b);
 
-class Progress {
+class SharedProgress {
  public:
   // Memory that stays shared over fork(2). It is never given back: there is one per boot.
-  static Result<Progress*> make_shared();
+  static Result<SharedProgress*> make_shared();
 
   void enter(Step step) {
     step_ = step;
@@ -50,7 +50,7 @@ class Progress {
     beat();
     enter(Step::kCapture);
   }
-  void beat() { last_beat_ms_ = monotonic_ms(); }
+  void beat() { last_beat_ms_ = shared_clock_ms(); }
   void publish() {
     published_ = true;
     beat();

@@ -47,8 +47,8 @@ class BlockedSigchld {
 
 class Supervisor {
  public:
-  Supervisor(const Supervision& supervision, Progress& progress, const Log& log)
-      : supervision_(supervision), progress_(progress), log_(log), started_ms_(monotonic_ms()) {}
+  Supervisor(const Supervision& supervision, SharedProgress& progress, const Log& log)
+      : supervision_(supervision), progress_(progress), log_(log), started_ms_(shared_clock_ms()) {}
 
   void run() {
     for (;;) {
@@ -100,10 +100,10 @@ class Supervisor {
 
   Ending wait_for(pid_t child) {
     uint32_t beats = progress_.beats();
-    int64_t step_started_ms = monotonic_ms();
+    int64_t step_started_ms = shared_clock_ms();
     for (;;) {
       if (auto status = reap(child)) return judge(*status);
-      int64_t now = monotonic_ms();
+      int64_t now = shared_clock_ms();
       if (uint32_t current = progress_.beats(); current != beats) {
         beats = current;
         step_started_ms = now;
@@ -155,9 +155,9 @@ class Supervisor {
     log_.say("%s: killing the capture while %s", reason_of(ending), name_of(progress_.step()));
     ::kill(-child, SIGKILL);
     ::kill(child, SIGKILL);
-    int64_t limit = monotonic_ms() + supervision_.kill_grace_ms;
+    int64_t limit = shared_clock_ms() + supervision_.kill_grace_ms;
     while (!reap(child)) {
-      if (monotonic_ms() >= limit) {
+      if (shared_clock_ms() >= limit) {
         log_.say("the capture does not die; going on without waiting for it");
         break;
       }
@@ -167,7 +167,7 @@ class Supervisor {
   }
 
   const Supervision& supervision_;
-  Progress& progress_;
+  SharedProgress& progress_;
   const Log& log_;
   BlockedSigchld sigchld_;
   int64_t started_ms_;
@@ -175,7 +175,7 @@ class Supervisor {
 
 }  // namespace
 
-CaptureStatus supervise(const Supervision& supervision, Progress& progress, const Log& log) {
+CaptureStatus supervise(const Supervision& supervision, SharedProgress& progress, const Log& log) {
   Supervisor(supervision, progress, log).run();
   return progress.best();
 }

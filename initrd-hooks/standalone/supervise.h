@@ -17,7 +17,7 @@ namespace dw {
 
 struct Supervision {
   // Runs in the child; what it returns is the child's exit status, as a CaptureStatus.
-  int (*work)(Progress& progress, const void* context) = nullptr;
+  int (*work)(SharedProgress& progress, const void* context) = nullptr;
   const void* context = nullptr;
   int64_t capture_timeout_ms = 0;         // for all children together; 0: none
   int64_t step_limit_ms = 5 * 60 * 1000;  // for every step but the capture, which has its own
@@ -28,6 +28,6 @@ struct Supervision {
 
 // What the children saved: the best that any of them recorded or exited with. Always returns; but
 // without a capture_timeout a capture may take as long as it likes.
-CaptureStatus supervise(const Supervision& supervision, Progress& progress, const Log& log);
+CaptureStatus supervise(const Supervision& supervision, SharedProgress& progress, const Log& log);
 
 }  // namespace dw

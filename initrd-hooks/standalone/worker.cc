@@ -33,17 +33,17 @@ class Arguments {
 // Tells process 1, through the memory shared with it.
 class SharedEvents final : public CaptureEvents {
  public:
-  explicit SharedEvents(Progress& progress) : progress_(progress) {}
+  explicit SharedEvents(SharedProgress& progress) : progress_(progress) {}
   void on_progress() override { progress_.beat(); }
   void on_published() override { progress_.publish(); }
 
  private:
-  Progress& progress_;
+  SharedProgress& progress_;
 };
 
 class Worker {
  public:
-  Worker(const Work& work, Progress& progress) : work_(work), progress_(progress) {}
+  Worker(const Work& work, SharedProgress& progress) : work_(work), progress_(progress) {}
 
   void run() {
     load_modules(*work_.boot, progress_, *work_.log);
@@ -87,10 +87,11 @@ class Worker {
     DW_ASSIGN(MountedTarget mounted,
               MountedTarget::mount(device, kMountFolder + std::to_string(number)));
     auto folder = mounted.resolve(device_target.directory);
-    if (folder.ok()) run_capture(number, *folder);
+    // A folder that is still to be made may lie behind a link that leads out of the file system.
+    Status fit = folder.ok() ? work_.check_directory(*folder) : Status(folder.error());
+    if (fit.ok()) run_capture(number, *folder);
     release(mounted);
-    if (!folder.ok()) return folder.error();
-    return {};
+    return fit;
   }
 
   Status use_other(uint32_t number, const std::string& target) {
@@ -110,9 +111,9 @@ class Worker {
     arguments.push_back(nullptr);
     SharedEvents events(progress_);
     int status = work_.capture(static_cast<int>(words.size()), arguments.data(), events);
-    work_.log->say("the capture ended with status %d", status);
     progress_.end_capture(static_cast<CaptureStatus>(status));
     progress_.next_target = number + 1;
+    work_.log->say("the capture ended with status %d", status);
   }
 
   // The capture has synced what it wrote; a failure here is told but changes nothing.
@@ -124,7 +125,7 @@ class Worker {
   }
 
   const Work& work_;
-  Progress& progress_;
+  SharedProgress& progress_;
 };
 
 }  // namespace
@@ -148,7 +149,7 @@ std::vector<std::string> capture_arguments(const Config& config, bool careful,
   return arguments.take();
 }
 
-CaptureStatus run_worker(const Work& work, Progress& progress) {
+CaptureStatus run_worker(const Work& work, SharedProgress& progress) {
   Worker(work, progress).run();
   return progress.best();
 }

@@ -31,6 +31,6 @@ std::vector<std::string> capture_arguments(const Config& config, bool careful,
 
 // Goes on where `progress` says that an earlier child ended. Returns the best status of all
 // targets.
-CaptureStatus run_worker(const Work& work, Progress& progress);
+CaptureStatus run_worker(const Work& work, SharedProgress& progress);
 
 }  // namespace dw

@@ -22,10 +22,10 @@ struct Run {
 };
 
 // Every test's child counts itself here; the field means something else in the real child.
-uint32_t count_child(Progress& progress) { return ++progress.next_module; }
+uint32_t count_child(SharedProgress& progress) { return ++progress.next_module; }
 
-Run run(int (*work)(Progress&, const void*), Supervision supervision = {}) {
-  auto progress = Progress::make_shared();
+Run run(int (*work)(SharedProgress&, const void*), Supervision supervision = {}) {
+  auto progress = SharedProgress::make_shared();
   REQUIRE(progress.ok());
   std::fflush(nullptr);  // or the child, which flushes at its end, repeats what is buffered here
   supervision.work = work;
@@ -55,7 +55,7 @@ TEST_CASE("supervise: an exit status is a decision") {
   for (int expected = 0; expected < 4; expected++) {
     static int status;
     status = expected;
-    Run result = run([](Progress& progress, const void*) {
+    Run result = run([](SharedProgress& progress, const void*) {
       count_child(progress);
       return status;
     });
@@ -65,7 +65,7 @@ TEST_CASE("supervise: an exit status is a decision") {
 }
 
 TEST_CASE("supervise: a child that is killed is started once more") {
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     if (count_child(progress) == 1) ::kill(::getpid(), SIGKILL);
     return progress.restarts == 1 ? 0 : 1;
   });
@@ -74,7 +74,7 @@ TEST_CASE("supervise: a child that is killed is started once more") {
 }
 
 TEST_CASE("supervise: the second death is the last, and takes the failure action") {
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     count_child(progress);
     ::raise(SIGSEGV);
     return 0;
@@ -86,14 +86,14 @@ TEST_CASE("supervise: the second death is the last, and takes the failure action
 }
 
 TEST_CASE("supervise: an unknown exit status is a death") {
-  Run result =
-      run([](Progress& progress, const void*) { return count_child(progress) == 1 ? 77 : 3; });
+  Run result = run(
+      [](SharedProgress& progress, const void*) { return count_child(progress) == 1 ? 77 : 3; });
   CHECK(result.status == CaptureStatus::kIncomplete);
   CHECK(result.children == 2);
 }
 
 TEST_CASE("supervise: a child that dies after the dump was complete is not started again") {
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     count_child(progress);
     progress.record(CaptureStatus::kComplete);
     ::raise(SIGKILL);
@@ -104,7 +104,7 @@ TEST_CASE("supervise: a child that dies after the dump was complete is not start
 }
 
 TEST_CASE("supervise: what an earlier target saved is not forgotten") {
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     if (count_child(progress) == 1) {
       progress.record(CaptureStatus::kIncomplete);
       ::raise(SIGKILL);
@@ -116,7 +116,7 @@ TEST_CASE("supervise: what an earlier target saved is not forgotten") {
 
 TEST_CASE("supervise: a capture that exceeds capture_timeout is killed, and not started again") {
   Run result = run(
-      [](Progress& progress, const void*) -> int {
+      [](SharedProgress& progress, const void*) -> int {
         count_child(progress);
         progress.enter(Step::kCapture);
         sleep_for_ever();
@@ -127,13 +127,13 @@ TEST_CASE("supervise: a capture that exceeds capture_timeout is killed, and not 
 }
 
 TEST_CASE("supervise: what was published before capture_timeout or a death is an incomplete dump") {
-  auto publish_and_sleep = [](Progress& progress, const void*) -> int {
+  auto publish_and_sleep = [](SharedProgress& progress, const void*) -> int {
     progress.begin_capture();
     progress.publish();
     sleep_for_ever();
   };
   CHECK(run(publish_and_sleep, {.capture_timeout_ms = 200}).status == CaptureStatus::kIncomplete);
-  Run died = run([](Progress& progress, const void*) {
+  Run died = run([](SharedProgress& progress, const void*) {
     progress.begin_capture();
     if (count_child(progress) == 1) progress.publish();
     ::raise(SIGKILL);
@@ -144,7 +144,7 @@ TEST_CASE("supervise: what was published before capture_timeout or a death is an
 }
 
 TEST_CASE("supervise: a capture's own status overrules what it published") {
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     progress.begin_capture();
     progress.publish();
     progress.end_capture(CaptureStatus::kNothing);
@@ -155,7 +155,7 @@ TEST_CASE("supervise: a capture's own status overrules what it published") {
 
 TEST_CASE("supervise: a capture without signs of life is killed, and its target passed over") {
   Run result = run(
-      [](Progress& progress, const void*) -> int {
+      [](SharedProgress& progress, const void*) -> int {
         count_child(progress);
         // Three targets, of which two stall; more than the one restart after a death.
         if (progress.next_target == 2) return progress.restarts == 0 ? 0 : 1;
@@ -170,7 +170,7 @@ TEST_CASE("supervise: a capture without signs of life is killed, and its target 
 
 TEST_CASE("supervise: a stalled capture that published leaves an incomplete dump") {
   Run result = run(
-      [](Progress& progress, const void*) -> int {
+      [](SharedProgress& progress, const void*) -> int {
         if (progress.stalls > 0) return 1;
         progress.begin_capture();
         progress.publish();
@@ -182,7 +182,7 @@ TEST_CASE("supervise: a stalled capture that published leaves an incomplete dump
 
 TEST_CASE("supervise: captures that always stall come to an end") {
   Run result = run(
-      [](Progress& progress, const void*) -> int {
+      [](SharedProgress& progress, const void*) -> int {
         count_child(progress);
         progress.begin_capture();
         sleep_for_ever();
@@ -194,7 +194,7 @@ TEST_CASE("supervise: captures that always stall come to an end") {
 
 TEST_CASE("supervise: a capture that moves now and then may take longer than the stall limit") {
   Run result = run(
-      [](Progress& progress, const void*) {
+      [](SharedProgress& progress, const void*) {
         count_child(progress);
         progress.begin_capture();
         for (int i = 0; i < 6; i++) {
@@ -210,7 +210,7 @@ TEST_CASE("supervise: a capture that moves now and then may take longer than the
 
 TEST_CASE("supervise: a step that hangs is killed, and the next child goes on behind it") {
   Run result = run(
-      [](Progress& progress, const void*) -> int {
+      [](SharedProgress& progress, const void*) -> int {
         count_child(progress);
         if (progress.next_target++ == 0) {
           progress.enter(Step::kMount);
@@ -226,7 +226,7 @@ TEST_CASE("supervise: a step that hangs is killed, and the next child goes on be
 
 TEST_CASE("supervise: the capture itself may take longer than a step, and so may many steps") {
   Run result = run(
-      [](Progress& progress, const void*) {
+      [](SharedProgress& progress, const void*) {
         count_child(progress);
         for (int i = 0; i < 6; i++) {
           progress.enter(Step::kModules);
@@ -243,7 +243,7 @@ TEST_CASE("supervise: the capture itself may take longer than a step, and so may
 
 TEST_CASE("supervise: an orphan is reaped") {
   REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-  Run result = run([](Progress& progress, const void*) {
+  Run result = run([](SharedProgress& progress, const void*) {
     pid_t orphan_parent = ::fork();
     if (orphan_parent == 0) {
       pid_t orphan = ::fork();
@@ -270,7 +270,7 @@ TEST_CASE("supervise: leaves the signal mask as it was") {
   sigset_t before;
   sigset_t after;
   ::sigprocmask(SIG_SETMASK, nullptr, &before);
-  run([](Progress&, const void*) { return 0; });
+  run([](SharedProgress&, const void*) { return 0; });
   ::sigprocmask(SIG_SETMASK, nullptr, &after);
   CHECK(sigismember(&before, SIGCHLD) == sigismember(&after, SIGCHLD));
 }

@@ -43,7 +43,7 @@ Outcome work(std::vector<std::string> targets, std::vector<int> results, uint32_
   config.targets = std::move(targets);
   std::vector<BootParameter> boot;
   Log log(-1);
-  auto progress = Progress::make_shared();
+  auto progress = SharedProgress::make_shared();
   REQUIRE(progress.ok());
   (*progress)->next_target = start;
   (*progress)->restarts = restarts;

@@ -115,11 +115,12 @@ Status use_compression(const Config& config, CaptureOptions& options) {
 Result<std::string> directory_of(const std::string& target) {
   constexpr std::string_view kFile = "file:";
   if (target.starts_with(kFile)) return target.substr(kFile.size());
-  for (std::string_view scheme : {"dev:", "raw:", "nfs:", "ssh:"})
-    if (target.starts_with(scheme))
-      return Error(ErrorKind::kUsage, "this kind of target is not supported here")
-          .on(target)
-          .hint("name a directory");
+  // dev:, raw:, nfs:, ssh:, and what only looks like a path: host:/export.
+  size_t colon = target.find(':');
+  if (colon != std::string::npos && colon < target.find('/'))
+    return Error(ErrorKind::kUsage, "this kind of target is not supported here")
+        .on(target)
+        .hint("name a directory; one with a colon in its name as ./NAME");
   if (target == "-") return usage("writing to standard output is not supported yet", target);
   return target;
 }

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "capture/format/kdump_reader.h"
+#include "capture/kernel/notes.h"
+#include "capture/kernel/vmcoreinfo.h"
 #include "capture/report/message.h"
 
 namespace dw {
@@ -16,10 +18,18 @@ namespace {
 // A host that crashes a hundred times in one second has other problems.
 constexpr int kMaxSameName = 100;
 
-// A file that cannot be read as a kdump file is not this crash: it is left alone. Without notes
-// nothing tells two crashes apart, and saving one twice is better than not at all.
+// Without the time of the crash nothing tells two crashes apart for certain, and saving one twice
+// is better than not at all.
+bool tells_crashes_apart(Bytes notes) {
+  NotesSummary summary = summarize_notes(notes);
+  Bytes text = notes.subspan(summary.vmcoreinfo_offset, summary.vmcoreinfo_size);
+  Vmcoreinfo info({reinterpret_cast<const char*>(text.data()), text.size()});
+  return info.crash_time().has_value();
+}
+
+// A file that cannot be read as a kdump file is not this crash: it is left alone.
 std::optional<KdumpReader> open_if_same_crash(int root, const std::string& path, Bytes notes) {
-  if (notes.empty()) return std::nullopt;
+  if (!tells_crashes_apart(notes)) return std::nullopt;
   Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) return std::nullopt;
   Result<KdumpReader> reader = KdumpReader::open(std::move(*fd));
@@ -52,7 +62,10 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
     if (!reader) continue;
     if (is_whole(*reader)) {
       // The name comes last, and may not have been given.
-      if (!sealed) DW_TRY(FileTarget::seal_finished(place.root.get(), place.name));
+      Status named = sealed ? Status() : FileTarget::seal_finished(place.root.get(), place.name);
+      // Whoever wrote it may have done so in this very moment.
+      DW_ASSIGN(Standing now, FileTarget::look(place.root.get(), place.name));
+      if (now != Standing::kSealed) return named.error();
       place.saved_already = true;
       return place;
     }

@@ -64,6 +64,14 @@ TEST_CASE("dump_place: a whole dump that only lacks its name gets it") {
   CHECK(::access((folder + "/vmcore.incomplete").c_str(), F_OK) != 0);
 }
 
+TEST_CASE("dump_place: without the time of the crash, equal notes are no proof of the same crash") {
+  TempDir dir;
+  VmcoreBuilder timeless;
+  timeless.add_cpus(1).add_ram(0x100000, 16 * kPageBytes);
+  put_dump(dir, kName, timeless, true);
+  check_place(dir, timeless, kSecond, false);
+}
+
 TEST_CASE("dump_place: an empty target takes the name as it is") {
   TempDir dir;
   check_place(dir, small_crash(), kName, false);

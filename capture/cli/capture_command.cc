@@ -144,7 +144,9 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
     return bits;
   };
   Status copied = pipeline.run(
-      pass_one.plan, planned_bits, [&](const PlannedChunk& chunk, const ChunkOutput& output) {
+      pass_one.plan, planned_bits,
+      [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+        if (output.error()) return *output.error();
         counts += output.counts();
         Status appended = writer.append(chunk.rank, output.records(), output.data());
         capture.events.on_progress();

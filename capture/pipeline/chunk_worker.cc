@@ -55,6 +55,7 @@ void ChunkOutput::clear() {
   data_size_ = 0;
   record_count_ = 0;
   counts_ = {};
+  error_.reset();
 }
 
 MutableBytes ChunkOutput::room(uint64_t page_size) {
@@ -113,6 +114,11 @@ void ChunkWorker::process(const PlannedChunk& chunk, const PlannedBits& planned_
   Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
   // Without the bitmap no page has a known place: all of them are missing rather than wrong.
   bool known = planned.ok() && count_bits(*planned) == chunk.kept;
+  if (!planned.ok())
+    output.fail(planned.error());
+  else if (!known)
+    output.fail(Error(ErrorKind::kIo, "the dump's bitmap is not what was written")
+                    .at(Where::kPfn, chunk.first_pfn));
   if (!known)
     process_changed(chunk, ChunkBits{}, now, output);
   else if (*planned != now)

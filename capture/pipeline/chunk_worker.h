@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "capture/base/buffer.h"
@@ -42,6 +43,9 @@ class ChunkOutput {
 
   void clear();
   void mark_changed() { counts_.changed_chunks = 1; }
+  // The planned pages could not be had from the target: nothing of the chunk is known to be right.
+  void fail(const Error& error) { error_ = error; }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
   // Room for one more page, uncompressed.
   [[nodiscard]] MutableBytes room(uint64_t page_size);
   void add(PageRecord record);
@@ -52,6 +56,7 @@ class ChunkOutput {
   unsigned record_count_ = 0;
   std::array<PageRecord, kChunkPages> records_{};
   PageCounts counts_;
+  std::optional<Error> error_;
 };
 
 // The pages of a chunk that pass 1 kept, read back from the dump's second bitmap. Called for every

@@ -240,3 +240,20 @@ TEST_CASE("pipeline: a page that took another's place gets no descriptor of it")
   CHECK(run.ok());
   CHECK(chunks == 1);
 }
+
+TEST_CASE("pipeline: a bitmap that cannot be read back is an error, not a change of memory") {
+  TemporaryVmcore file(forty_chunks());
+  Vmcore vmcore = open(file);
+  Plan plan = whole_plan(vmcore).plan;
+  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 1});
+  PlannedBits broken = [](uint64_t) -> Result<ChunkBits> {
+    return Error::from_errno("cannot read", EIO);
+  };
+  Status run = pipeline.run(plan, broken, [&](auto&, const ChunkOutput& output) -> Status {
+    REQUIRE(output.error().has_value());
+    CHECK(output.counts().stored == 0);
+    return *output.error();
+  });
+  REQUIRE_FALSE(run.ok());
+  CHECK(run.error().errno_value() == EIO);
+}

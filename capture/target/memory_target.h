@@ -4,6 +4,7 @@
 // Thread safety: as Target; the memory target takes a lock for write_at().
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -65,7 +66,7 @@ class FaultTarget : public Target {
 
   Target* inner_;
   uint64_t fail_at_;
-  uint64_t calls_ = 0;
+  std::atomic<uint64_t> calls_ = 0;
   int errno_value_;
 };
 

@@ -30,6 +30,7 @@ void CrashTarget::put(uint64_t offset, Bytes bytes) {
 }
 
 Status CrashTarget::preallocate(uint64_t offset, uint64_t length) {
+  std::lock_guard lock(mutex_);
   DW_TRY(fail_if_due("cannot reserve space"));
   content_.resize(std::max<size_t>(content_.size(), offset + length));
   on_change();
@@ -37,6 +38,7 @@ Status CrashTarget::preallocate(uint64_t offset, uint64_t length) {
 }
 
 Status CrashTarget::write_at(uint64_t offset, Bytes bytes) {
+  std::lock_guard lock(mutex_);
   Status failed = fail_if_due("cannot write");
   put(offset, failed.ok() ? bytes : bytes.first(bytes.size() / 2));
   on_change();
@@ -44,15 +46,20 @@ Status CrashTarget::write_at(uint64_t offset, Bytes bytes) {
 }
 
 Status CrashTarget::read_at(uint64_t offset, MutableBytes into) {
+  std::lock_guard lock(mutex_);
   if (!range_fits(offset, into.size(), content_.size()))
     return Error(ErrorKind::kBadInput, "the file ends too early").at(Where::kOffset, offset);
   std::ranges::copy(std::span(content_).subspan(offset, into.size()), into.begin());
   return {};
 }
 
-Status CrashTarget::put_file(const char*, Bytes) { return fail_if_due("cannot write"); }
+Status CrashTarget::put_file(const char*, Bytes) {
+  std::lock_guard lock(mutex_);
+  return fail_if_due("cannot write");
+}
 
 Status CrashTarget::sync() {
+  std::lock_guard lock(mutex_);
   Status failed = fail_if_due("cannot sync");
   if (!failed.ok()) {
     dead_ = true;
@@ -64,6 +71,7 @@ Status CrashTarget::sync() {
 }
 
 Status CrashTarget::publish() {
+  std::lock_guard lock(mutex_);
   DW_TRY(fail_if_due("cannot rename"));
   DW_CHECK(state_ == State::kStaged);
   state_ = State::kPublished;
@@ -72,6 +80,7 @@ Status CrashTarget::publish() {
 }
 
 Status CrashTarget::seal() {
+  std::lock_guard lock(mutex_);
   DW_TRY(fail_if_due("cannot rename"));
   DW_CHECK(state_ == State::kPublished);
   state_ = State::kSealed;

@@ -3,10 +3,12 @@
 // What was synced is there. Of what was written since then any subset of 512-byte sectors may be
 // there, the rest shows what was there before. A rename counts when it returns, as a target's
 // contract says. One call, by number, can be made to fail.
+// Thread safety: as Target; on_change() is called under the lock and may only ask for images.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 #include "capture/target/target.h"
@@ -48,6 +50,7 @@ class CrashTarget : public Target {
   Status fail_if_due(const char* what);
   void put(uint64_t offset, Bytes bytes);
 
+  std::mutex mutex_;
   Image content_;
   Image durable_;
   State state_ = State::kStaged;

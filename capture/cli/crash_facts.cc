@@ -47,9 +47,7 @@ CrashFacts read_crash_facts(const Vmcore& vmcore) {
   CrashFacts facts;
   const auto& notes = vmcore.headers().notes;
   facts.notes = summarize_notes(notes);
-  const char* text = reinterpret_cast<const char*>(notes.data()) + facts.notes.vmcoreinfo_offset;
-  if (facts.notes.vmcoreinfo_size > 0)
-    facts.vmcoreinfo = Vmcoreinfo({text, facts.notes.vmcoreinfo_size});
+  facts.vmcoreinfo = vmcoreinfo_in(notes);
   facts.utsname = read_utsname(vmcore, facts.vmcoreinfo);
   facts.phys_base = phys_base(vmcore.headers(), facts.vmcoreinfo);
   uint64_t time = facts.vmcoreinfo.crash_time().value_or(0);

@@ -8,7 +8,6 @@
 
 #include "capture/format/kdump_reader.h"
 #include "capture/kernel/notes.h"
-#include "capture/kernel/vmcoreinfo.h"
 #include "capture/report/message.h"
 
 namespace dw {
@@ -20,12 +19,7 @@ constexpr int kMaxSameName = 100;
 
 // Without the time of the crash nothing tells two crashes apart for certain, and saving one twice
 // is better than not at all.
-bool tells_crashes_apart(Bytes notes) {
-  NotesSummary summary = summarize_notes(notes);
-  Bytes text = notes.subspan(summary.vmcoreinfo_offset, summary.vmcoreinfo_size);
-  Vmcoreinfo info({reinterpret_cast<const char*>(text.data()), text.size()});
-  return info.crash_time().has_value();
-}
+bool tells_crashes_apart(Bytes notes) { return vmcoreinfo_in(notes).crash_time().has_value(); }
 
 // A file that cannot be read as a kdump file is not this crash: it is left alone.
 std::optional<KdumpReader> open_if_same_crash(int root, const std::string& path, Bytes notes) {

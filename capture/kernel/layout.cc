@@ -56,13 +56,7 @@ uint64_t image_bytes(const Vmcoreinfo& info) {
 
 }  // namespace
 
-Vmcoreinfo vmcoreinfo_of(const Vmcore& vmcore) {
-  const std::vector<std::byte>& notes = vmcore.headers().notes;
-  NotesSummary summary = summarize_notes(notes);
-  if (summary.vmcoreinfo_size == 0) return {};
-  const auto* text = reinterpret_cast<const char*>(notes.data() + summary.vmcoreinfo_offset);
-  return Vmcoreinfo(std::string_view(text, summary.vmcoreinfo_size));
-}
+Vmcoreinfo vmcoreinfo_of(const Vmcore& vmcore) { return vmcoreinfo_in(vmcore.headers().notes); }
 
 TranslationLayout find_translation(const Vmcoreinfo& info, const ElfHeaders& headers,
                                    std::vector<LayoutGap>& gaps) {

@@ -45,4 +45,10 @@ NotesSummary summarize_notes(Bytes notes) {
   return summary;
 }
 
+Vmcoreinfo vmcoreinfo_in(Bytes notes) {
+  NotesSummary summary = summarize_notes(notes);
+  Bytes text = notes.subspan(summary.vmcoreinfo_offset, summary.vmcoreinfo_size);
+  return Vmcoreinfo({reinterpret_cast<const char*>(text.data()), text.size()});
+}
+
 }  // namespace dw

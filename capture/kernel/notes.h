@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "capture/base/bytes.h"
+#include "capture/kernel/vmcoreinfo.h"
 
 namespace dw {
 
@@ -40,5 +41,8 @@ struct NotesSummary {
 };
 
 [[nodiscard]] NotesSummary summarize_notes(Bytes notes);
+
+// VMCOREINFO among the notes, which it points into. Empty if there is none.
+[[nodiscard]] Vmcoreinfo vmcoreinfo_in(Bytes notes);
 
 }  // namespace dw

@@ -29,12 +29,6 @@ Run next_run(const ChunkBits& bits, unsigned from) {
   return run;
 }
 
-unsigned count_bits(const ChunkBits& bits) {
-  int count = 0;
-  for (uint64_t word : bits) count += std::popcount(word);
-  return static_cast<unsigned>(count);
-}
-
 }  // namespace
 
 PageCounts& PageCounts::operator+=(const PageCounts& other) {

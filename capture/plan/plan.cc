@@ -26,13 +26,13 @@ size_t count_windows(const PhysicalMap& memory) {
   return count;
 }
 
+}  // namespace
+
 unsigned count_bits(const ChunkBits& bits) {
   int count = 0;
   for (uint64_t word : bits) count += std::popcount(word);
   return static_cast<unsigned>(count);
 }
-
-}  // namespace
 
 size_t Plan::memory_bytes(const PhysicalMap& memory) {
   return count_windows(memory) * (sizeof(Window) + kWindowChunks * sizeof(uint16_t));

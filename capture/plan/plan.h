@@ -37,6 +37,7 @@ inline constexpr unsigned kPriorityCount = 3;
 
 // One bit per page frame of a chunk, least significant first: the pages that are kept.
 using ChunkBits = std::array<uint64_t, kChunkPages / 64>;
+[[nodiscard]] unsigned count_bits(const ChunkBits& bits);
 
 struct PlannedChunk {
   uint64_t first_pfn;

@@ -2,8 +2,9 @@
 
 #include <sys/mman.h>
 
-#include <ctime>
 #include <new>
+
+#include "capture/base/clock.h"
 
 namespace dw {
 
@@ -35,9 +36,8 @@ const char* outcome_text(CaptureStatus status) {
 }
 
 int64_t shared_clock_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+  // Signed, because the supervisor subtracts moments that may not have come yet.
+  return static_cast<int64_t>(monotonic_ms());
 }
 
 CaptureStatus better_of(CaptureStatus a, CaptureStatus b) { return rank(a) <= rank(b) ? a : b; }

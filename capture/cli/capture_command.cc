@@ -15,6 +15,7 @@
 #include "capture/cli/exit_status.h"
 #include "capture/format/kdump_writer.h"
 #include "capture/pipeline/pipeline.h"
+#include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
 #include "capture/report/message.h"
 #include "capture/report/progress.h"
@@ -73,17 +74,23 @@ KdumpDescription describe(const Capture& capture) {
   return description;
 }
 
+CodingOptions coding_of(const CaptureOptions& options) {
+  return {.compression = options.compression,
+          .share_zero_pages = (options.dump_level & static_cast<int>(kLeaveOutZero)) != 0};
+}
+
 // As many threads as there are CPUs or as asked for, but no more than memory allows.
 PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
   PipelineOptions pipeline{.threads = options.threads != 0 ? options.threads : usable_cpus(),
-                           .compression = options.compression,
-                           .dump_level = static_cast<unsigned>(options.dump_level)};
+                           .coding = coding_of(options)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   uint64_t fixed = Plan::memory_bytes(vmcore.memory()) + KdumpWriter::memory_bytes();
+  // A thread judges pages in both passes, with a classifier for each.
+  uint64_t per_thread = VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes();
   auto needed = [&] {
     return fixed + Pipeline::memory_bytes(pipeline, vmcore.page_size()) +
-           pipeline.threads * WindowClassifier::memory_bytes();
+           pipeline.threads * per_thread;
   };
   unsigned wanted = pipeline.threads;
   while (pipeline.threads > 1 && needed() > limit) --pipeline.threads;
@@ -95,9 +102,9 @@ PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcor
 
 void print_saved(const std::string& path, const PageCounts& counts, uint64_t bytes,
                  uint64_t elapsed_ms) {
-  print_message("saved %s: %" PRIu64 " pages (%" PRIu64 " stored, %" PRIu64
+  print_message("saved %s: %" PRIu64 " pages (%" PRIu64 " stored, %" PRIu64 " repeated, %" PRIu64
                 " zero), %.1f MiB in %.1f s",
-                path.c_str(), counts.stored + counts.zero, counts.stored, counts.zero,
+                path.c_str(), counts.readable(), counts.stored, counts.shared, counts.zero,
                 static_cast<double>(bytes) / (1 << 20), static_cast<double>(elapsed_ms) / 1000);
 }
 
@@ -116,7 +123,7 @@ void put_report(const Capture& capture, const ClassCounts& counts, const Capture
 
 // Pass 1, with the bitmaps going to the staged file; then the head of the file, and it is
 // published.
-Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, KdumpWriter& writer) {
+Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, DumpWriter& writer) {
   DW_ASSIGN(PassOneResult result, pass_one.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
     capture.events.on_progress();
     return writer.write_bitmaps(first_pfn, present, kept);
@@ -125,7 +132,7 @@ Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, Kdum
                 capture.options.source.c_str(), capture.facts.utsname.release,
                 capture.vmcore.memory().page_count(), result.plan.kept_pages());
   print_unknown(result.counts);
-  DW_TRY(writer.begin(result.plan.kept_pages()));
+  DW_TRY(writer.begin(result.plan));
   DW_TRY(writer.publish());
   capture.events.on_published();
   return result;
@@ -134,25 +141,24 @@ Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, Kdum
 // Pass 2 to the published file. An error of the target ends the copying, not the dump: what is
 // there is made durable, and stays.
 Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipeline& pipeline,
-                    KdumpWriter& writer, FileTarget& target) {
+                    DumpWriter& writer, FileTarget& target) {
   PageCounts counts;
   Progress progress(capture.options.progress, pass_one.plan.kept_pages());
   put_report(capture, pass_one.counts, {.state = "saving", .pages = counts}, target);
   PlannedBits planned_bits = [&](uint64_t first_pfn) -> Result<ChunkBits> {
     ChunkBits bits;
-    DW_TRY(writer.read_second_bitmap(first_pfn, std::as_writable_bytes(std::span(bits))));
+    DW_TRY(writer.read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
     return bits;
   };
-  Status copied = pipeline.run(
-      pass_one.plan, planned_bits,
-      [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
-        if (output.error()) return *output.error();
-        counts += output.counts();
-        Status appended = writer.append(chunk.rank, output.records(), output.data());
-        capture.events.on_progress();
-        progress.update(counts.stored + counts.zero + counts.missing, writer.bytes_written());
-        return appended;
-      });
+  Status copied = pipeline.run(pass_one.plan, planned_bits,
+                               [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
+                                 if (output.error()) return *output.error();
+                                 counts += output.counts();
+                                 Status appended = writer.append(batch, output);
+                                 capture.events.on_progress();
+                                 progress.update(counts.total(), writer.bytes_written());
+                                 return appended;
+                               });
   if (!copied.ok()) print_error(copied.error());
   bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer.finish(complete);
@@ -188,14 +194,19 @@ Result<Outcome> capture_to_directory(const Capture& capture, const std::string& 
   // All memory first, then the first byte of output.
   uint64_t page_size = capture.vmcore.page_size();
   PipelineOptions sizes = size_pipeline(capture.options, capture.vmcore);
+  unsigned dump_level = static_cast<unsigned>(capture.options.dump_level);
   DW_ASSIGN(PassOne pass_one,
-            PassOne::create(capture.vmcore, capture.layout, sizes.dump_level, sizes.threads));
-  DW_ASSIGN(Pipeline pipeline, Pipeline::create(capture.vmcore, capture.layout, sizes));
+            PassOne::create(capture.vmcore, capture.layout, dump_level, sizes.threads));
+  PageSourceFactory sources = [&] {
+    return VmcorePageSource::create(capture.vmcore, capture.layout, dump_level);
+  };
+  DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, sizes, page_size));
   DW_ASSIGN(FileTarget target,
             FileTarget::create(place.root.get(), place.name, directory + "/" + place.name));
-  DW_ASSIGN(KdumpWriter writer, KdumpWriter::create(target, describe(capture), page_size));
-  DW_ASSIGN(PassOneResult result, write_head(capture, pass_one, writer));
-  return write_pages(capture, result, pipeline, writer, target);
+  DW_ASSIGN(std::unique_ptr<DumpWriter> writer,
+            KdumpWriter::create(target, describe(capture), page_size));
+  DW_ASSIGN(PassOneResult result, write_head(capture, pass_one, *writer));
+  return write_pages(capture, result, pipeline, *writer, target);
 }
 
 // Tries the targets in order. The exit status is that of the best of them.

@@ -30,6 +30,7 @@ std::string report_text(const CaptureOptions& options, const CrashFacts& facts,
                         const ClassCounts& counts, const CaptureReport& report) {
   JsonObject saved;
   saved.add("stored", report.pages.stored)
+      .add("shared", report.pages.shared)
       .add("zero", report.pages.zero)
       .add("missing", report.pages.missing);
   JsonObject object;

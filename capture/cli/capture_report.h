@@ -8,7 +8,7 @@
 #include "capture/cli/capture_options.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/kernel/layout.h"
-#include "capture/pipeline/chunk_worker.h"
+#include "capture/pipeline/batch_output.h"
 #include "capture/plan/window_classifier.h"
 #include "capture/report/json.h"
 

@@ -42,8 +42,9 @@ size_t DescriptorTable::memory_bytes() {
   return 2 * (kMaxDescriptors * sizeof(PageDescriptor) + kMaxRuns * sizeof(Run));
 }
 
-bool DescriptorTable::has_room(size_t count) const {
-  return current_.descriptors.size() + count <= kMaxDescriptors && current_.runs.size() < kMaxRuns;
+bool DescriptorTable::has_room(size_t count, size_t runs) const {
+  return current_.descriptors.size() + count <= kMaxDescriptors &&
+         current_.runs.size() + runs <= kMaxRuns;
 }
 
 void DescriptorTable::add(uint64_t rank, const PageDescriptor& descriptor) {

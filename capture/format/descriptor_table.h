@@ -29,8 +29,9 @@ class DescriptorTable {
   void set_offset(uint64_t offset) { offset_ = offset; }
 
   [[nodiscard]] bool empty() const { return current_.descriptors.empty(); }
-  // Whether `count` more of consecutive rank can be added before the next write_pointers().
-  [[nodiscard]] bool has_room(size_t count) const;
+  // Whether `count` more, in `runs` runs of consecutive ranks, can be added before the next
+  // write_pointers().
+  [[nodiscard]] bool has_room(size_t count, size_t runs) const;
   void add(uint64_t rank, const PageDescriptor& descriptor);
 
   // The three steps. Between the calls the caller syncs the target: what was added is prepared,

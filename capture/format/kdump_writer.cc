@@ -23,12 +23,12 @@ uint32_t saturate(uint64_t value) {
 
 }  // namespace
 
-Result<KdumpWriter> KdumpWriter::create(Target& target, const KdumpDescription& description,
-                                        uint64_t page_size) {
+Result<std::unique_ptr<KdumpWriter>> KdumpWriter::create(Target& target,
+                                                         const KdumpDescription& description,
+                                                         uint64_t page_size) {
   DW_ASSIGN(KdumpLayout layout,
             make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
-  KdumpWriter writer(target, description, layout);
-  return writer;
+  return std::unique_ptr<KdumpWriter>(new KdumpWriter(target, description, layout));
 }
 
 KdumpHeader KdumpWriter::header(uint32_t status) const {
@@ -65,8 +65,8 @@ KdumpSubHeader KdumpWriter::sub_header() const {
   return sub;
 }
 
-Status KdumpWriter::begin(uint64_t kept_pages) {
-  layout_.set_descriptor_count(kept_pages);
+Status KdumpWriter::begin(const Plan& plan) {
+  layout_.set_descriptor_count(plan.kept_pages());
   zero_page_offset_ = layout_.data_offset;
   data_end_ = checkpoint_end_ = layout_.data_offset + layout_.block_size;
   table_.set_offset(layout_.descriptors_offset);
@@ -94,7 +94,7 @@ Status KdumpWriter::write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept)
   return write_bitmap(layout_.second_bitmap_offset, first_pfn, kept);
 }
 
-Status KdumpWriter::read_second_bitmap(uint64_t first_pfn, MutableBytes bits) {
+Status KdumpWriter::read_kept(uint64_t first_pfn, MutableBytes bits) {
   DW_CHECK(first_pfn % 8 == 0 && range_fits(first_pfn / 8, bits.size(), layout_.bitmap_size));
   return target_->read_at(layout_.second_bitmap_offset + first_pfn / 8, bits);
 }
@@ -106,41 +106,41 @@ Status KdumpWriter::publish() {
   return {};
 }
 
-PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record, uint64_t& offset) const {
-  PageDescriptor descriptor{};
+// data_end_ is where the record's batch begins.
+PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record) const {
   uint32_t page_size = static_cast<uint32_t>(layout_.block_size);
-  switch (record.state) {
-    case PageState::kMissing:
-      break;
-    case PageState::kZero:
-      descriptor.offset = zero_page_offset_;
-      descriptor.size = page_size;
-      break;
-    case PageState::kStored:
-      DW_CHECK(record.size > 0 && record.size <= page_size);
-      descriptor.offset = offset;
-      descriptor.size = record.size;
-      if (record.size < page_size) descriptor.flags = compression_flag(description_.compression);
-      offset += record.size;
-      break;
+  PageDescriptor descriptor{};
+  if (record.state == PageState::kMissing) return descriptor;
+  if (record.state == PageState::kZero) {
+    descriptor.offset = zero_page_offset_;
+    descriptor.size = page_size;
+    return descriptor;
   }
+  DW_CHECK(record.size > 0 && record.size <= page_size);
+  bool earlier = record.state == PageState::kEarlier;
+  descriptor.offset = earlier ? record.where : data_end_ + record.where;
+  descriptor.size = record.size;
+  if (record.size < page_size) descriptor.flags = compression_flag(description_.compression);
   return descriptor;
 }
 
-bool KdumpWriter::checkpoint_due(size_t more_records) const {
-  return data_end_ - checkpoint_end_ >= kCheckpointBytes || !table_.has_room(more_records) ||
+bool KdumpWriter::checkpoint_due(const PlannedBatch& batch) const {
+  return data_end_ - checkpoint_end_ >= kCheckpointBytes ||
+         !table_.has_room(batch.pages(), batch.chunks().size()) ||
          monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
 }
 
-Status KdumpWriter::append(uint64_t rank, std::span<const PageRecord> records, Bytes data) {
-  DW_CHECK(range_fits(rank, records.size(), layout_.descriptor_count));
-  if (checkpoint_due(records.size())) DW_TRY(checkpoint());
-  if (!data.empty()) DW_TRY(target_->write_at(data_end_, data));
+Status KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
+  DW_CHECK(output.records().size() == batch.pages());
+  if (checkpoint_due(batch)) DW_TRY(checkpoint());
+  if (!output.data().empty()) DW_TRY(target_->write_at(data_end_, output.data()));
 
-  uint64_t offset = data_end_;
-  for (const PageRecord& record : records) table_.add(rank++, descriptor_of(record, offset));
-  DW_CHECK(offset == data_end_ + data.size());
-  data_end_ = offset;
+  const PageRecord* record = output.records().data();
+  for (const PlannedChunk& chunk : batch.chunks()) {
+    DW_CHECK(range_fits(chunk.rank, chunk.kept, layout_.descriptor_count));
+    for (unsigned i = 0; i < chunk.kept; ++i) table_.add(chunk.rank + i, descriptor_of(*record++));
+  }
+  data_end_ += output.data().size();
   return {};
 }
 

@@ -6,14 +6,17 @@
 namespace dw {
 
 enum class PageState : uint8_t {
-  kStored,   // `size` bytes of the chunk's data, compressed if that is less than a page
+  kStored,   // `size` bytes at `where` of the batch's data, compressed if that is less than a page
   kZero,     // all zeros: points to the shared zero page
   kMissing,  // could not be had: its descriptor stays all zero
+  kSame,     // the bytes of a page of the same batch, stored at `where` of the batch's data
+  kEarlier,  // the bytes of a page of an earlier batch, which stand at `where` in the file
 };
 
 struct PageRecord {
-  uint32_t size;
-  PageState state;
+  uint32_t size = 0;
+  PageState state = PageState::kMissing;
+  uint64_t where = 0;
 };
 
 }  // namespace dw

@@ -6,26 +6,26 @@ namespace dw {
 
 namespace {
 
-// Two slots a thread: one being filled, one waiting for its turn.
-constexpr size_t kSlotsPerThread = 2;
-
-constexpr size_t slot_count(unsigned threads) { return kSlotsPerThread * threads; }
+// One for each worker to fill, and some that wait for their turn while the committer writes.
+constexpr size_t kWaitingSlots = 2;
 
 }  // namespace
 
-size_t Pipeline::memory_bytes(const PipelineOptions& options, uint64_t page_size) {
-  size_t slots = slot_count(options.threads) * (kChunkPages * page_size + sizeof(Slot));
-  return slots + options.threads * ChunkWorker::memory_bytes(options.compression, page_size);
+size_t Pipeline::memory_bytes(const PipelineOptions& options, size_t page_size) {
+  size_t slot = batch_data_bytes(options.coding, page_size) + sizeof(Slot);
+  return (options.threads + kWaitingSlots) * slot +
+         options.threads * batch_coder_memory_bytes(options.coding, page_size);
 }
 
-Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const VmcoreLayout& layout,
-                                  const PipelineOptions& options) {
+Result<Pipeline> Pipeline::create(const PageSourceFactory& sources, const PipelineOptions& options,
+                                  size_t page_size) {
   DW_CHECK(options.threads >= 1);
   Pipeline pipeline;
   pipeline.workers_.reserve(options.threads);
-  pipeline.slots_.reserve(slot_count(options.threads));
+  pipeline.slots_.reserve(options.threads + kWaitingSlots);
+  for (size_t i = 0; i < kWaitingSlots; ++i) DW_TRY(pipeline.add_slot(options, page_size));
   for (unsigned i = 0; i < options.threads; ++i) {
-    Status added = pipeline.add_worker(vmcore, layout, options);
+    Status added = pipeline.add_worker(sources, options, page_size);
     if (added.ok()) continue;
     if (i == 0) return added.error();
     // What was left is gone now: give some back to whoever else needs memory.
@@ -35,23 +35,24 @@ Result<Pipeline> Pipeline::create(const Vmcore& vmcore, const VmcoreLayout& layo
   return pipeline;
 }
 
-Status Pipeline::add_worker(const Vmcore& vmcore, const VmcoreLayout& layout,
-                            const PipelineOptions& options) {
-  DW_ASSIGN(ChunkWorker worker,
-            ChunkWorker::create(vmcore, layout, options.compression, options.dump_level));
-  DW_ASSIGN(ChunkOutput first, ChunkOutput::create(vmcore.page_size()));
-  DW_ASSIGN(ChunkOutput second, ChunkOutput::create(vmcore.page_size()));
+Status Pipeline::add_slot(const PipelineOptions& options, size_t page_size) {
+  DW_ASSIGN(BatchOutput output, BatchOutput::create(batch_data_bytes(options.coding, page_size)));
+  slots_.emplace_back();
+  slots_.back().output = std::move(output);
+  return {};
+}
+
+Status Pipeline::add_worker(const PageSourceFactory& sources, const PipelineOptions& options,
+                            size_t page_size) {
+  DW_ASSIGN(BatchWorker worker, BatchWorker::create(sources, options.coding, page_size));
+  DW_TRY(add_slot(options, page_size));
   workers_.push_back(std::move(worker));
-  for (ChunkOutput* output : {&first, &second}) {
-    slots_.emplace_back();
-    slots_.back().output = std::move(*output);
-  }
   return {};
 }
 
 void Pipeline::remove_worker() {
   workers_.pop_back();
-  for (size_t i = 0; i < kSlotsPerThread; ++i) slots_.pop_back();
+  slots_.pop_back();
 }
 
 Pipeline::Pipeline(Pipeline&& other) noexcept
@@ -76,7 +77,7 @@ Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Co
 void Pipeline::start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads) {
   starts.reserve(workers_.size());
   threads.reserve(workers_.size());
-  for (ChunkWorker& worker : workers_) {
+  for (BatchWorker& worker : workers_) {
     starts.push_back({.pipeline = this, .worker = &worker});
     Result<Thread> thread = Thread::start(work, &starts.back());
     if (!thread.ok()) return;
@@ -85,10 +86,10 @@ void Pipeline::start_threads(std::vector<WorkerStart>& starts, std::vector<Threa
 }
 
 Status Pipeline::process_all(const Consume& consume) {
-  ChunkOutput& output = slots_[0].output;
-  while (std::optional<PlannedChunk> chunk = cursor_->next()) {
-    workers_[0].process(*chunk, *planned_bits_, output);
-    DW_TRY(consume(*chunk, output));
+  Slot& slot = slots_[0];
+  while (cursor_->next(slot.batch)) {
+    workers_[0].process(slot.batch, *planned_bits_, slot.output);
+    DW_TRY(consume(slot.batch, slot.output));
   }
   return {};
 }
@@ -98,11 +99,11 @@ void Pipeline::work(void* start) {
   what->pipeline->work_until_done(*what->worker);
 }
 
-void Pipeline::work_until_done(ChunkWorker& worker) {
+void Pipeline::work_until_done(BatchWorker& worker) {
   std::unique_lock lock(mutex_);
   while (Slot* slot = claim(lock)) {
     lock.unlock();
-    worker.process(slot->chunk, *planned_bits_, slot->output);
+    worker.process(slot->batch, *planned_bits_, slot->output);
     lock.lock();
     slot->state = Slot::State::kReady;
     slot_ready_.notify_one();
@@ -115,16 +116,15 @@ Pipeline::Slot* Pipeline::claim(std::unique_lock<std::mutex>& lock) {
     return stopping_ || exhausted_ || slots_[claimed_ % slots_.size()].state == Slot::State::kFree;
   });
   if (stopping_ || exhausted_) return nullptr;
-  std::optional<PlannedChunk> chunk = cursor_->next();
-  if (!chunk) {
+  Slot& slot = slots_[claimed_ % slots_.size()];
+  if (!cursor_->next(slot.batch)) {
     exhausted_ = true;
     slot_freed_.notify_all();
     slot_ready_.notify_one();
     return nullptr;
   }
-  Slot& slot = slots_[claimed_++ % slots_.size()];
+  ++claimed_;
   slot.state = Slot::State::kClaimed;
-  slot.chunk = *chunk;
   return &slot;
 }
 
@@ -139,7 +139,7 @@ Status Pipeline::commit_all(const Consume& consume) {
       });
       if (slot.state != Slot::State::kReady) return {};
     }
-    DW_TRY(consume(slot.chunk, slot.output));
+    DW_TRY(consume(slot.batch, slot.output));
     std::lock_guard lock(mutex_);
     slot.state = Slot::State::kFree;
     slot_freed_.notify_one();

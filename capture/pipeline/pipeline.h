@@ -1,4 +1,4 @@
-// The ring of slots between the workers, which process chunks, and the committer, which takes them
+// The ring of slots between the workers, which process batches, and the committer, which takes them
 // in plan order. The output is the same for any number of threads.
 //
 // run() is called by one thread, which becomes the committer; workers are started and joined inside
@@ -14,25 +14,24 @@
 
 #include "capture/base/result.h"
 #include "capture/base/thread.h"
-#include "capture/pipeline/chunk_worker.h"
-#include "capture/plan/plan.h"
+#include "capture/pipeline/batch_worker.h"
+#include "capture/plan/batch.h"
 
 namespace dw {
 
 struct PipelineOptions {
   unsigned threads = 1;
-  CompressionOptions compression;
-  unsigned dump_level = 0;
+  CodingOptions coding;
 };
 
 class Pipeline {
  public:
-  using Consume = std::function<Status(const PlannedChunk&, const ChunkOutput&)>;
+  using Consume = std::function<Status(const PlannedBatch&, const BatchOutput&)>;
 
   // Allocates slots and workers; with less memory than `options.threads` needs, fewer workers, but
-  // at least one. `vmcore` and `layout` must outlive the pipeline.
-  static Result<Pipeline> create(const Vmcore& vmcore, const VmcoreLayout& layout,
-                                 const PipelineOptions& options);
+  // at least one. What `sources` makes must outlive the pipeline. `page_size` in bytes.
+  static Result<Pipeline> create(const PageSourceFactory& sources, const PipelineOptions& options,
+                                 size_t page_size);
   Pipeline(Pipeline&& other) noexcept;
   Pipeline& operator=(Pipeline&&) = delete;
   Pipeline(const Pipeline&) = delete;
@@ -41,33 +40,34 @@ class Pipeline {
 
   [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
 
-  // Passes each chunk of the plan to `consume`, in order, on the calling thread. Returns the first
+  // Passes each batch of the plan to `consume`, in order, on the calling thread. Returns the first
   // error of `consume`. Called once.
   Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume);
 
-  // Memory for `threads` threads, in bytes.
-  [[nodiscard]] static size_t memory_bytes(const PipelineOptions& options, uint64_t page_size);
+  // Memory for `options.threads` threads, in bytes, without that of the page sources.
+  [[nodiscard]] static size_t memory_bytes(const PipelineOptions& options, size_t page_size);
 
  private:
   struct Slot {
     enum class State : uint8_t { kFree, kClaimed, kReady };
     State state = State::kFree;
-    PlannedChunk chunk{};
-    ChunkOutput output;
+    PlannedBatch batch;
+    BatchOutput output;
   };
   struct WorkerStart {
     Pipeline* pipeline;
-    ChunkWorker* worker;
+    BatchWorker* worker;
   };
 
   Pipeline() = default;
 
   static void work(void* start);
-  void work_until_done(ChunkWorker& worker);
-  // The next chunk's slot, or null when there is none left or the pipeline stops.
+  void work_until_done(BatchWorker& worker);
+  // The next batch's slot, or null when there is none left or the pipeline stops.
   Slot* claim(std::unique_lock<std::mutex>& lock);
-  Status add_worker(const Vmcore& vmcore, const VmcoreLayout& layout,
-                    const PipelineOptions& options);
+  Status add_slot(const PipelineOptions& options, size_t page_size);
+  Status add_worker(const PageSourceFactory& sources, const PipelineOptions& options,
+                    size_t page_size);
   void remove_worker();
   // As many as can be started.
   void start_threads(std::vector<WorkerStart>& starts, std::vector<Thread>& threads);
@@ -76,15 +76,15 @@ class Pipeline {
   Status commit_all(const Consume& consume);
   void stop();
 
-  std::vector<ChunkWorker> workers_;
+  std::vector<BatchWorker> workers_;
   std::vector<Slot> slots_;
 
   std::mutex mutex_;
   std::condition_variable slot_freed_;
   std::condition_variable slot_ready_;
   const PlannedBits* planned_bits_ = nullptr;  // while run() runs
-  std::optional<Plan::Cursor> cursor_;         // guarded by mutex_, as all below
-  uint64_t claimed_ = 0;                       // chunks handed to workers
+  std::optional<BatchCursor> cursor_;          // guarded by mutex_, as all below
+  uint64_t claimed_ = 0;                       // batches handed to workers
   bool exhausted_ = false;                     // the cursor has no more
   bool stopping_ = false;
 };

@@ -21,13 +21,13 @@ namespace {
 constexpr unsigned kLimitSeconds = 240;
 constexpr uint64_t kChunks = 8;
 
-// Eight chunks of 16 pages each: random, text and zero pages.
+// Eight chunks of 130 pages each, so that each of them makes a batch: random, text and zero pages.
 VmcoreBuilder eight_chunks() {
   VmcoreBuilder builder;
   builder.add_cpus(1).add_vmcoreinfo(vmcoreinfo_text());
   for (uint64_t i = 0; i < kChunks; ++i) {
     uint64_t at = (i * 256 + 8) * kPageBytes;
-    builder.add_ram(at, 16 * kPageBytes);
+    builder.add_ram(at, 130 * kPageBytes);
     builder.fill_random(at, 2 * kPageBytes, i + 1);
     builder.fill(at + 5 * kPageBytes, 3 * kPageBytes, static_cast<uint8_t>(i + 1));
   }
@@ -42,9 +42,9 @@ struct Subject {
 };
 
 constexpr CaptureSettings kSettings[] = {
-    {.compression = {}, .checkpoint_each_chunk = true},
-    {.compression = {.compression = Compression::kNone}, .checkpoint_each_chunk = true},
-    {.compression = {}, .threads = 2, .checkpoint_each_chunk = false},
+    {.compression = {}, .checkpoint_each_batch = true},
+    {.compression = {.compression = Compression::kNone}, .checkpoint_each_batch = true},
+    {.compression = {}, .threads = 2, .checkpoint_each_batch = false},
 };
 
 // The dump opens, nothing in it is wrong, and it is whole if it says so. Returns pages read.

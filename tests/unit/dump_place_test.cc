@@ -12,6 +12,7 @@
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
+#include "tests/unit/support/whole_plan.h"
 
 using namespace dw;
 using namespace dw::test;
@@ -32,9 +33,9 @@ void put_dump(const TempDir& dir, const std::string& name, const VmcoreBuilder& 
     REQUIRE(capture_into(target, vmcore, {}).ok());
     return;
   }
-  KdumpWriter writer = std::move(KdumpWriter::create(target, description, 4096).value());
-  REQUIRE(writer.begin(0).ok());
-  REQUIRE(writer.publish().ok());
+  auto writer = std::move(KdumpWriter::create(target, description, 4096).value());
+  REQUIRE(writer->begin(whole_plan(vmcore).plan).ok());
+  REQUIRE(writer->publish().ok());
 }
 
 DumpPlace find(const TempDir& dir, const VmcoreBuilder& builder) {

@@ -10,6 +10,7 @@
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
+#include "tests/unit/support/whole_plan.h"
 
 using namespace dw;
 using namespace dw::test;
@@ -170,16 +171,24 @@ TEST_CASE("kdump: pages that could not be had make an incomplete dump") {
   MemoryTarget target;
   KdumpDescription description;
   description.max_mapnr = 8;
-  KdumpWriter writer = std::move(KdumpWriter::create(target, description, 4096).value());
+  auto writer = std::move(KdumpWriter::create(target, description, 4096).value());
   std::array<std::byte, 8> bits{std::byte{6}};
-  REQUIRE(writer.write_bitmaps(0, bits, bits).ok());
-  REQUIRE(writer.begin(2).ok());
-  REQUIRE(writer.publish().ok());
+  REQUIRE(writer->write_bitmaps(0, bits, bits).ok());
+  TemporaryVmcore vmcore(VmcoreBuilder().add_ram(0x1000, 0x2000));
+  Plan plan = whole_plan(std::move(Vmcore::open(vmcore.path()).value())).plan;
+  REQUIRE(writer->begin(plan).ok());
+  REQUIRE(writer->publish().ok());
+  BatchOutput output = std::move(BatchOutput::create(4096).value());
   std::vector<std::byte> data(4096, std::byte{9});
-  PageRecord records[] = {{.size = 0, .state = PageState::kMissing},
-                          {.size = 4096, .state = PageState::kStored}};
-  REQUIRE(writer.append(0, records, data).ok());
-  REQUIRE(writer.finish(false).ok());
+  std::ranges::copy(data, output.room().begin());
+  output.use(4096);
+  output.add({.state = PageState::kMissing});
+  output.add({.size = 4096, .state = PageState::kStored, .where = 0});
+  PlannedBatch batch;
+  BatchCursor cursor(plan);
+  REQUIRE(cursor.next(batch));
+  REQUIRE(writer->append(batch, output).ok());
+  REQUIRE(writer->finish(false).ok());
   CHECK(target.synced_state() == MemoryTarget::State::kPublished);
   KdumpReader reader = open(target.synced());
   CHECK(reader.incomplete());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/presence.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/time_limit.h"
@@ -36,8 +37,10 @@ VmcoreBuilder forty_chunks() {
 
 const VmcoreLayout kUnknownKernel;
 
-Pipeline create(const Vmcore& vmcore, const PipelineOptions& options) {
-  return std::move(Pipeline::create(vmcore, kUnknownKernel, options).value());
+Pipeline create(const Vmcore& vmcore, unsigned threads, const CodingOptions& coding = {}) {
+  PageSourceFactory sources = [&] { return VmcorePageSource::create(vmcore, kUnknownKernel, 1); };
+  PipelineOptions options{.threads = threads, .coding = coding};
+  return std::move(Pipeline::create(sources, options, vmcore.page_size()).value());
 }
 
 // The bitmap of a pass 1 over the same memory: every page that is there.
@@ -61,13 +64,13 @@ struct Run {
 Run run_pipeline(const Vmcore& vmcore, unsigned threads, size_t fail_at = ~size_t{0}) {
   TimeLimit limit(kLimitSeconds);
   Plan plan = whole_plan(vmcore).plan;
-  Pipeline pipeline = create(vmcore, {.threads = threads, .compression = {}, .dump_level = 1});
+  Pipeline pipeline = create(vmcore, threads);
   CHECK(pipeline.threads() == threads);
   Run run;
   run.status = pipeline.run(
-      plan, bits_of(vmcore), [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+      plan, bits_of(vmcore), [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
         if (run.chunks.size() == fail_at) return Error(ErrorKind::kNoSpace, "the test says so");
-        run.chunks.push_back(chunk);
+        run.chunks.insert(run.chunks.end(), batch.chunks().begin(), batch.chunks().end());
         run.data.insert(run.data.end(), output.data().begin(), output.data().end());
         run.records.insert(run.records.end(), output.records().begin(), output.records().end());
         run.counts += output.counts();
@@ -153,7 +156,7 @@ TEST_CASE("pipeline: an empty plan ends at once") {
   TimeLimit limit(kLimitSeconds);
   Plan plan = std::move(*PlanBuilder::create(vmcore.memory())).finish();
   for (unsigned threads : kThreadCounts) {
-    Pipeline pipeline = create(vmcore, {.threads = threads, .compression = {}});
+    Pipeline pipeline = create(vmcore, threads);
     int calls = 0;
     Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&&...) -> Status {
       ++calls;
@@ -168,9 +171,9 @@ TEST_CASE("pipeline: dump level 0 stores zero pages like others") {
   TemporaryVmcore file(forty_chunks());
   Vmcore vmcore = open(file);
   Plan plan = whole_plan(vmcore).plan;
-  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 0});
+  Pipeline pipeline = create(vmcore, 2, {.compression = {}, .share_zero_pages = false});
   PageCounts counts;
-  Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&, const ChunkOutput& output) -> Status {
+  Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&, const BatchOutput& output) -> Status {
     counts += output.counts();
     return {};
   });
@@ -190,10 +193,10 @@ TEST_CASE("pipeline: where pass 2 judges differently, the plan holds and the chu
   std::array<ChunkPriority, kWindowChunks> priorities{};
   plan_builder.set_window(0, kept, priorities);
   Plan plan = std::move(plan_builder).finish();
-  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 1});
+  Pipeline pipeline = create(vmcore, 2);
   auto planned = [&](uint64_t) -> Result<ChunkBits> { return ChunkBits{1 << 3 | 1 << 9}; };
   PageCounts counts;
-  Status run = pipeline.run(plan, planned, [&](auto&, const ChunkOutput& output) -> Status {
+  Status run = pipeline.run(plan, planned, [&](auto&, const BatchOutput& output) -> Status {
     counts += output.counts();
     CHECK(output.records().size() == 2);
     return {};
@@ -204,12 +207,15 @@ TEST_CASE("pipeline: where pass 2 judges differently, the plan holds and the chu
 }
 
 TEST_CASE("pipeline: what it needs stays in the budget and grows with the threads only") {
-  PipelineOptions options{.threads = 1, .compression = {}};
-  size_t one = Pipeline::memory_bytes(options, 4096);
+  PipelineOptions options{.threads = 0, .coding = {}};
+  size_t fixed = Pipeline::memory_bytes(options, 4096);
+  options.threads = 1;
+  size_t per_thread = Pipeline::memory_bytes(options, 4096) - fixed;
+  CHECK(fixed < 3 << 20);
+  CHECK(per_thread < 2 << 20);
   for (unsigned threads : kThreadCounts) {
     options.threads = threads;
-    CHECK(Pipeline::memory_bytes(options, 4096) == threads * one);
-    CHECK(threads * one < (8 << 20) + threads * (5 << 19));  // 8 MiB and 2.5 MiB per thread
+    CHECK(Pipeline::memory_bytes(options, 4096) == fixed + threads * per_thread);
   }
 }
 
@@ -226,9 +232,9 @@ TEST_CASE("pipeline: a page that took another's place gets no descriptor of it")
   Vmcore before = open(before_file);
   Vmcore after = open(after_file);
   Plan plan = whole_plan(before).plan;
-  Pipeline pipeline = create(after, {.threads = 1, .compression = {}, .dump_level = 1});
+  Pipeline pipeline = create(after, 1);
   unsigned chunks = 0;
-  Status run = pipeline.run(plan, bits_of(before), [&](auto&, const ChunkOutput& output) -> Status {
+  Status run = pipeline.run(plan, bits_of(before), [&](auto&, const BatchOutput& output) -> Status {
     ++chunks;
     REQUIRE(output.records().size() == 255);
     // Page 63 is gone and everything else stands where it was; page 127 has no place.
@@ -245,11 +251,11 @@ TEST_CASE("pipeline: a bitmap that cannot be read back is an error, not a change
   TemporaryVmcore file(forty_chunks());
   Vmcore vmcore = open(file);
   Plan plan = whole_plan(vmcore).plan;
-  Pipeline pipeline = create(vmcore, {.threads = 2, .compression = {}, .dump_level = 1});
+  Pipeline pipeline = create(vmcore, 2);
   PlannedBits broken = [](uint64_t) -> Result<ChunkBits> {
     return Error::from_errno("cannot read", EIO);
   };
-  Status run = pipeline.run(plan, broken, [&](auto&, const ChunkOutput& output) -> Status {
+  Status run = pipeline.run(plan, broken, [&](auto&, const BatchOutput& output) -> Status {
     REQUIRE(output.error().has_value());
     CHECK(output.counts().stored == 0);
     return *output.error();

@@ -2,6 +2,7 @@
 
 #include "capture/cli/crash_facts.h"
 #include "capture/pipeline/pipeline.h"
+#include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
 
 namespace dw::test {
@@ -26,30 +27,33 @@ KdumpDescription describe(const Vmcore& vmcore, Compression compression) {
 Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings) {
   VmcoreLayout layout;  // of no known kernel: every page is kept
   DW_ASSIGN(PassOne pass, PassOne::create(vmcore, layout, 1, settings.threads));
-  DW_ASSIGN(Pipeline pipeline, Pipeline::create(vmcore, layout,
-                                                {.threads = settings.threads,
-                                                 .compression = settings.compression,
-                                                 .dump_level = 1}));
+  PipelineOptions options{.threads = settings.threads,
+                          .coding = {.compression = settings.compression}};
+  DW_ASSIGN(Pipeline pipeline,
+            Pipeline::create([&] { return VmcorePageSource::create(vmcore, layout, 1); }, options,
+                             vmcore.page_size()));
   KdumpDescription description = describe(vmcore, settings.compression.compression);
-  DW_ASSIGN(KdumpWriter writer, KdumpWriter::create(target, description, vmcore.page_size()));
+  DW_ASSIGN(std::unique_ptr<KdumpWriter> writer,
+            KdumpWriter::create(target, description, vmcore.page_size()));
   DW_ASSIGN(PassOneResult result, pass.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
-    return writer.write_bitmaps(first_pfn, present, kept);
+    return writer->write_bitmaps(first_pfn, present, kept);
   }));
-  DW_TRY(writer.begin(result.plan.kept_pages()));
-  DW_TRY(writer.publish());
+  DW_TRY(writer->begin(result.plan));
+  DW_TRY(writer->publish());
   PageCounts counts;
   PlannedBits planned = [&](uint64_t first_pfn) -> Result<ChunkBits> {
     ChunkBits bits;
-    DW_TRY(writer.read_second_bitmap(first_pfn, std::as_writable_bytes(std::span(bits))));
+    DW_TRY(writer->read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
     return bits;
   };
-  auto consume = [&](const PlannedChunk& chunk, const ChunkOutput& output) -> Status {
+  auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
     counts += output.counts();
-    DW_TRY(writer.append(chunk.rank, output.records(), output.data()));
-    return settings.checkpoint_each_chunk ? writer.checkpoint() : Status();
+    DW_TRY(writer->append(batch, output));
+    return settings.checkpoint_each_batch ? writer->checkpoint() : Status();
   };
   Status copied = pipeline.run(result.plan, planned, consume);
-  Status finished = writer.finish(copied.ok() && counts.missing == 0 && counts.changed_chunks == 0);
+  Status finished =
+      writer->finish(copied.ok() && counts.missing == 0 && counts.changed_chunks == 0);
   return copied.ok() ? finished : copied;
 }
 

@@ -10,7 +10,7 @@ namespace dw::test {
 struct CaptureSettings {
   CompressionOptions compression;
   unsigned threads = 1;
-  bool checkpoint_each_chunk = false;
+  bool checkpoint_each_batch = false;
 };
 
 KdumpDescription describe(const Vmcore& vmcore, Compression compression);

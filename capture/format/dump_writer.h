@@ -1,0 +1,48 @@
+// Writes a dump of one format: the one interface between the passes and what stands on the target.
+//
+// Order of calls: write_bitmaps() for each window, begin(), publish(), append() for each batch in
+// plan order, finish(). Everything a writer will ever need is allocated when it is made.
+// Thread safety: owned and called by one thread, except write_bitmaps() and read_kept(), which may
+// be called from several at once.
+#pragma once
+
+#include <cstdint>
+
+#include "capture/base/bytes.h"
+#include "capture/base/result.h"
+#include "capture/pipeline/batch_output.h"
+#include "capture/plan/batch.h"
+#include "capture/plan/plan.h"
+
+namespace dw {
+
+class DumpWriter {
+ public:
+  DumpWriter() = default;
+  DumpWriter(const DumpWriter&) = delete;
+  DumpWriter& operator=(const DumpWriter&) = delete;
+  virtual ~DumpWriter() = default;
+
+  // Bits of the window that starts at `first_pfn`, one per page frame, least significant first:
+  // pages that are RAM, pages that are kept. Windows without memory need not be written.
+  virtual Status write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) = 0;
+
+  // Reads back what write_bitmaps() wrote as kept.
+  virtual Status read_kept(uint64_t first_pfn, MutableBytes bits) = 0;
+
+  // Writes the head of the file.
+  virtual Status begin(const Plan& plan) = 0;
+  // Syncs and shows the file as an incomplete dump.
+  virtual Status publish() = 0;
+
+  // Appends a batch. What was appended is made durable now and then.
+  virtual Status append(const PlannedBatch& batch, const BatchOutput& output) = 0;
+
+  // Makes everything durable; then, if `complete`, says so in the file and seals it.
+  virtual Status finish(bool complete) = 0;
+
+  // Length of the file so far.
+  [[nodiscard]] virtual uint64_t bytes_written() const = 0;
+};
+
+}  // namespace dw

@@ -85,7 +85,7 @@ PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcor
                            .coding = coding_of(options)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
-  uint64_t fixed = Plan::memory_bytes(vmcore.memory()) + KdumpWriter::memory_bytes();
+  uint64_t fixed = Plan::memory_bytes(vmcore.memory(), false) + KdumpWriter::memory_bytes();
   // A thread judges pages in both passes, with a classifier for each.
   uint64_t per_thread = VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes();
   auto needed = [&] {
@@ -124,10 +124,13 @@ void put_report(const Capture& capture, const ClassCounts& counts, const Capture
 // Pass 1, with the bitmaps going to the staged file; then the head of the file, and it is
 // published.
 Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, DumpWriter& writer) {
-  DW_ASSIGN(PassOneResult result, pass_one.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
+  auto bitmaps = [&](uint64_t first_pfn, Bytes present, Bytes kept) {
     capture.events.on_progress();
     return writer.write_bitmaps(first_pfn, present, kept);
-  }));
+  };
+  DW_ASSIGN(PassOneResult result,
+            pass_one.run(bitmaps, {.in_order = writer.wants_windows_in_order(),
+                                   .with_digests = !writer.keeps_bitmap()}));
   print_message("%s: Linux %s, %" PRIu64 " pages of RAM, %" PRIu64 " to keep",
                 capture.options.source.c_str(), capture.facts.utsname.release,
                 capture.vmcore.memory().page_count(), result.plan.kept_pages());
@@ -145,11 +148,14 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
   PageCounts counts;
   Progress progress(capture.options.progress, pass_one.plan.kept_pages());
   put_report(capture, pass_one.counts, {.state = "saving", .pages = counts}, target);
-  PlannedBits planned_bits = [&](uint64_t first_pfn) -> Result<ChunkBits> {
-    ChunkBits bits;
-    DW_TRY(writer.read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
-    return bits;
-  };
+  PlannedBits planned_bits;
+  if (writer.keeps_bitmap()) {
+    planned_bits = [&](uint64_t first_pfn) -> Result<ChunkBits> {
+      ChunkBits bits;
+      DW_TRY(writer.read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
+      return bits;
+    };
+  }
   Status copied = pipeline.run(pass_one.plan, planned_bits,
                                [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
                                  if (output.error()) return *output.error();

@@ -24,8 +24,14 @@ class DumpWriter {
   virtual ~DumpWriter() = default;
 
   // Bits of the window that starts at `first_pfn`, one per page frame, least significant first:
-  // pages that are RAM, pages that are kept. Windows without memory need not be written.
+  // pages that are RAM, pages that are kept. Windows without memory are not written.
   virtual Status write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) = 0;
+
+  // Whether write_bitmaps() wants the windows one at a time and ascending.
+  [[nodiscard]] virtual bool wants_windows_in_order() const { return false; }
+
+  // Whether read_kept() works. If not, pass 2 compares with digests in the plan.
+  [[nodiscard]] virtual bool keeps_bitmap() const { return true; }
 
   // Reads back what write_bitmaps() wrote as kept.
   virtual Status read_kept(uint64_t first_pfn, MutableBytes bits) = 0;

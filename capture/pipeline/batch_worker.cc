@@ -44,24 +44,32 @@ void BatchWorker::process(const PlannedBatch& batch, const PlannedBits& planned_
 }
 
 // Memory may have changed between the passes. The places of pages are those of pass 1: a page that
-// is kept now but was not then is left out, one that may not be read now is missing. A count or a
-// digest would not do here: pages that change places would get each other's descriptors.
+// is kept now but was not then is left out, one that may not be read now is missing. A count would
+// not do here: pages that change places would get each other's descriptors.
 void BatchWorker::process_chunk(const PlannedChunk& chunk, const PlannedBits& planned_bits,
                                 BatchOutput& output) {
   ChunkBits now = source_->judge(chunk.first_pfn);
-  Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
-  // Without the bitmap no page has a known place: all of them are missing rather than wrong.
-  bool known = planned.ok() && count_bits(*planned) == chunk.kept;
-  if (!planned.ok())
-    output.fail(planned.error());
-  else if (!known)
-    output.fail(Error(ErrorKind::kIo, "the dump's bitmap is not what was written")
-                    .at(Where::kPfn, chunk.first_pfn));
-  if (!known || *planned != now) output.count_changed_chunk();
-  if (known)
-    copy_pages(chunk.first_pfn, *planned, now, output);
-  else
+  ChunkBits planned = settle(chunk, now, planned_bits, output);
+  if (planned != now) output.count_changed_chunk();
+  if (planned == ChunkBits{})
     skip_pages(chunk.kept, output);
+  else
+    copy_pages(chunk.first_pfn, planned, now, output);
+}
+
+ChunkBits BatchWorker::settle(const PlannedChunk& chunk, const ChunkBits& now,
+                              const PlannedBits& planned_bits, BatchOutput& output) {
+  if (!planned_bits) {
+    bool same = count_bits(now) == chunk.kept && digest_of(now) == chunk.digest;
+    return same ? now : ChunkBits{};
+  }
+  Result<ChunkBits> planned = planned_bits(chunk.first_pfn);
+  if (planned.ok() && count_bits(*planned) == chunk.kept) return *planned;
+  // Without the bitmap no page has a known place: all of them are missing rather than wrong.
+  output.fail(planned.ok() ? Error(ErrorKind::kIo, "the dump's bitmap is not what was written")
+                                 .at(Where::kPfn, chunk.first_pfn)
+                           : planned.error());
+  return {};
 }
 
 void BatchWorker::copy_pages(uint64_t first_pfn, const ChunkBits& planned, const ChunkBits& now,

@@ -18,7 +18,8 @@
 namespace dw {
 
 // The pages of a chunk that pass 1 kept, read back from the dump's second bitmap. Called for every
-// chunk, from any thread.
+// chunk, from any thread. Empty where the bitmap cannot be read back: the plan has digests then,
+// and a chunk that changed has no page whose place is known.
 using PlannedBits = std::function<Result<ChunkBits>(uint64_t first_pfn)>;
 
 class BatchWorker {
@@ -33,6 +34,9 @@ class BatchWorker {
   BatchWorker(std::unique_ptr<PageSource> source, std::unique_ptr<BatchCoder> coder)
       : source_(std::move(source)), coder_(std::move(coder)) {}
 
+  // The pages of the chunk as pass 1 saw them; an empty set if that cannot be told.
+  static ChunkBits settle(const PlannedChunk& chunk, const ChunkBits& now,
+                          const PlannedBits& planned_bits, BatchOutput& output);
   void process_chunk(const PlannedChunk& chunk, const PlannedBits& planned_bits,
                      BatchOutput& output);
   void copy_pages(uint64_t first_pfn, const ChunkBits& planned, const ChunkBits& now,

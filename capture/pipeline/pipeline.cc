@@ -62,6 +62,7 @@ Pipeline::Pipeline(Pipeline&& other) noexcept
 
 Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume) {
   DW_CHECK(!cursor_);
+  DW_CHECK(planned_bits || plan.has_digests());
   cursor_.emplace(plan);
   planned_bits_ = &planned_bits;
   std::vector<WorkerStart> starts;

@@ -41,7 +41,7 @@ class Pipeline {
   [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
 
   // Passes each batch of the plan to `consume`, in order, on the calling thread. Returns the first
-  // error of `consume`. Called once.
+  // error of `consume`. `planned_bits` may be empty if the plan has digests. Called once.
   Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume);
 
   // Memory for `options.threads` threads, in bytes, without that of the page sources.

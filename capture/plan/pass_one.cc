@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 
@@ -17,16 +18,23 @@ namespace {
 // What the threads of one run share.
 struct Run {
   Run(const Vmcore& vmcore_in, const WindowBitmaps& bitmaps_in,
-      std::span<const PfnRange> essential_in, PlanBuilder& builder_in)
-      : vmcore(vmcore_in), bitmaps(bitmaps_in), essential(essential_in), builder(builder_in) {}
+      std::span<const PfnRange> essential_in, PlanBuilder& builder_in, bool in_order_in)
+      : vmcore(vmcore_in),
+        bitmaps(bitmaps_in),
+        essential(essential_in),
+        builder(builder_in),
+        in_order(in_order_in) {}
 
   const Vmcore& vmcore;
   const WindowBitmaps& bitmaps;
   std::span<const PfnRange> essential;
   PlanBuilder& builder;
+  const bool in_order;
   std::atomic<size_t> next_window{0};
   std::atomic<bool> failed{false};
   std::mutex mutex;
+  std::condition_variable handed_out;
+  size_t in_turn = 0;          // guarded by mutex; the window whose bitmaps come next
   ClassCounts counts;          // guarded by mutex
   std::optional<Error> error;  // guarded by mutex; the first one
 };
@@ -47,6 +55,20 @@ void mark_essential(std::span<const PfnRange> essential, uint64_t first_pfn,
   }
 }
 
+// Windows are claimed in order, so the one in turn is always being judged by somebody.
+Status hand_out(Run& run, size_t window, Bytes present, Bytes kept) {
+  uint64_t first_pfn = run.builder.first_pfn(window);
+  if (!run.in_order) return run.bitmaps(first_pfn, present, kept);
+  std::unique_lock lock(run.mutex);
+  run.handed_out.wait(lock, [&] { return run.in_turn == window || run.failed; });
+  if (run.failed) return {};
+  Status status = run.bitmaps(first_pfn, present, kept);
+  ++run.in_turn;
+  if (!status.ok()) run.failed = true;
+  run.handed_out.notify_all();
+  return status;
+}
+
 Status judge_window(Run& run, size_t window, WindowClassifier& classifier, ClassCounts& counts) {
   uint64_t first_pfn = run.builder.first_pfn(window);
   std::array<uint64_t, kWindowWords> kept;
@@ -62,7 +84,7 @@ Status judge_window(Run& run, size_t window, WindowClassifier& classifier, Class
 
   std::array<std::byte, kWindowPages / 8> present;
   present_bits(run.vmcore.memory(), first_pfn, present);
-  return run.bitmaps(first_pfn, present, std::as_bytes(std::span(kept)));
+  return hand_out(run, window, present, std::as_bytes(std::span(kept)));
 }
 
 void judge_windows(Run& run, WindowClassifier& classifier) {
@@ -101,10 +123,10 @@ Result<PassOne> PassOne::create(const Vmcore& vmcore, const VmcoreLayout& layout
   return pass;
 }
 
-Result<PassOneResult> PassOne::run(const WindowBitmaps& bitmaps) {
-  DW_ASSIGN(PlanBuilder builder, PlanBuilder::create(vmcore_->memory()));
+Result<PassOneResult> PassOne::run(const WindowBitmaps& bitmaps, const PassOneOptions& options) {
+  DW_ASSIGN(PlanBuilder builder, PlanBuilder::create(vmcore_->memory(), options.with_digests));
   ImportantPages important = find_important_pages(*vmcore_, *layout_);
-  Run run(*vmcore_, bitmaps, important.ranges, builder);
+  Run run(*vmcore_, bitmaps, important.ranges, builder, options.in_order);
   // The calling thread does its share, so a thread that cannot be started only makes it slower.
   std::vector<Job> jobs;
   std::vector<Thread> threads;

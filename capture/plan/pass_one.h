@@ -17,8 +17,14 @@
 namespace dw {
 
 // The bitmaps of the window that starts at `first_pfn`: which pages are in the vmcore, and which of
-// them are kept. Called from several threads at once, once per window with memory, in any order.
+// them are kept. Called once per window with memory, from several threads at once and in any order,
+// unless PassOneOptions says otherwise.
 using WindowBitmaps = std::function<Status(uint64_t first_pfn, Bytes present, Bytes kept)>;
+
+struct PassOneOptions {
+  bool in_order = false;      // bitmaps come one at a time, ascending
+  bool with_digests = false;  // the plan has them
+};
 
 struct PassOneResult {
   Plan plan;
@@ -34,7 +40,7 @@ class PassOne {
                                 unsigned dump_level, unsigned threads);
 
   // Returns the first error of `bitmaps`. May be called again.
-  Result<PassOneResult> run(const WindowBitmaps& bitmaps);
+  Result<PassOneResult> run(const WindowBitmaps& bitmaps, const PassOneOptions& options = {});
 
  private:
   PassOne(const Vmcore& vmcore, const VmcoreLayout& layout) : vmcore_(&vmcore), layout_(&layout) {}

@@ -1,5 +1,7 @@
 #include "capture/plan/plan.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -34,8 +36,13 @@ unsigned count_bits(const ChunkBits& bits) {
   return static_cast<unsigned>(count);
 }
 
-size_t Plan::memory_bytes(const PhysicalMap& memory) {
-  return count_windows(memory) * (sizeof(Window) + kWindowChunks * sizeof(uint16_t));
+uint32_t digest_of(const ChunkBits& bits) {
+  return static_cast<uint32_t>(XXH3_64bits(bits.data(), sizeof(bits)));
+}
+
+size_t Plan::memory_bytes(const PhysicalMap& memory, bool with_digests) {
+  size_t per_chunk = sizeof(uint16_t) + (with_digests ? sizeof(uint32_t) : 0);
+  return count_windows(memory) * (sizeof(Window) + kWindowChunks * per_chunk);
 }
 
 std::optional<PlannedChunk> Plan::Cursor::next() {
@@ -45,12 +52,14 @@ std::optional<PlannedChunk> Plan::Cursor::next() {
       const Window& window = plan_->windows_[window_];
       if (chunk_ == 0) rank_ = window.rank_base;
       while (chunk_ < kWindowChunks) {
-        uint16_t entry = plan_->chunks_[window_ * kWindowChunks + chunk_];
+        size_t at = window_ * kWindowChunks + chunk_;
+        uint16_t entry = plan_->chunks_[at];
         unsigned kept = entry & kKeptMask;
         unsigned priority = static_cast<unsigned>(entry) >> kKeptBits;
         PlannedChunk chunk{.first_pfn = window.index * kWindowPages + chunk_ * kChunkPages,
                            .rank = rank_,
-                           .kept = kept};
+                           .kept = kept,
+                           .digest = plan_->digests_.empty() ? 0 : plan_->digests_[at]};
         rank_ += kept;
         ++chunk_;
         if (kept > 0 && priority == priority_) return chunk;
@@ -60,17 +69,25 @@ std::optional<PlannedChunk> Plan::Cursor::next() {
   return std::nullopt;
 }
 
-Result<PlanBuilder> PlanBuilder::create(const PhysicalMap& memory) {
+Result<PlanBuilder> PlanBuilder::create(const PhysicalMap& memory, bool with_digests) {
+  std::vector<uint64_t> windows;
+  windows.reserve(count_windows(memory));
+  for_each_window(memory, [&](uint64_t window) { windows.push_back(window); });
+  return create(windows, with_digests);
+}
+
+Result<PlanBuilder> PlanBuilder::create(std::span<const uint64_t> windows, bool with_digests) {
   PlanBuilder builder;
-  size_t count = count_windows(memory);
-  builder.plan_.windows_.reserve(count);
-  for_each_window(memory, [&](uint64_t window) {
-    builder.plan_.windows_.push_back({.index = window, .rank_base = 0});
-  });
-  if (count == 0) return builder;
-  size_t chunks = count * kWindowChunks;
-  DW_ASSIGN(builder.plan_.chunk_memory_, Buffer::allocate(chunks * sizeof(uint16_t)));
-  builder.plan_.chunks_ = {reinterpret_cast<uint16_t*>(builder.plan_.chunk_memory_.data()), chunks};
+  Plan& plan = builder.plan_;
+  plan.windows_.reserve(windows.size());
+  for (uint64_t window : windows) plan.windows_.push_back({.index = window, .rank_base = 0});
+  if (windows.empty()) return builder;
+  size_t chunks = windows.size() * kWindowChunks;
+  DW_ASSIGN(plan.chunk_memory_, Buffer::allocate(chunks * sizeof(uint16_t)));
+  plan.chunks_ = {reinterpret_cast<uint16_t*>(plan.chunk_memory_.data()), chunks};
+  if (!with_digests) return builder;
+  DW_ASSIGN(plan.digest_memory_, Buffer::allocate(chunks * sizeof(uint32_t)));
+  plan.digests_ = {reinterpret_cast<uint32_t*>(plan.digest_memory_.data()), chunks};
   return builder;
 }
 
@@ -81,8 +98,9 @@ void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
     ChunkBits bits;
     std::ranges::copy(kept.subspan(chunk * bits.size(), bits.size()), bits.begin());
     unsigned priority = static_cast<unsigned>(priorities[chunk]);
-    plan_.chunks_[window * kWindowChunks + chunk] =
-        static_cast<uint16_t>(count_bits(bits) | priority << Plan::kKeptBits);
+    size_t at = window * kWindowChunks + chunk;
+    plan_.chunks_[at] = static_cast<uint16_t>(count_bits(bits) | priority << Plan::kKeptBits);
+    if (!plan_.digests_.empty()) plan_.digests_[at] = digest_of(bits);
   }
 }
 

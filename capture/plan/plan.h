@@ -3,6 +3,7 @@
 //
 // A chunk is kChunkPages (256) aligned page frames. The plan keeps two bytes per chunk (2 MiB per
 // TiB of RAM) and sixteen per window; the pages themselves are found again when they are copied.
+// For a dump whose bitmap cannot be read back it keeps four bytes per chunk more: a digest of it.
 //
 // Thread safety: immutable after PlanBuilder::finish().
 #pragma once
@@ -38,17 +39,21 @@ inline constexpr unsigned kPriorityCount = 3;
 // One bit per page frame of a chunk, least significant first: the pages that are kept.
 using ChunkBits = std::array<uint64_t, kChunkPages / 64>;
 [[nodiscard]] unsigned count_bits(const ChunkBits& bits);
+// Not the same for two sets of pages, but for one in 2^32.
+[[nodiscard]] uint32_t digest_of(const ChunkBits& bits);
 
 struct PlannedChunk {
   uint64_t first_pfn;
-  uint64_t rank;  // of the chunk's first kept page among all kept pages, in order of pfn
-  unsigned kept;  // pages, 1..256
+  uint64_t rank;        // of the chunk's first kept page among all kept pages, in order of pfn
+  unsigned kept;        // pages, 1..256
+  uint32_t digest = 0;  // of the kept pages' bits, if the plan has digests
 };
 
 class Plan {
  public:
   [[nodiscard]] uint64_t kept_pages() const { return kept_pages_; }
   [[nodiscard]] uint64_t chunk_count() const { return chunk_count_; }
+  [[nodiscard]] bool has_digests() const { return !digests_.empty() || windows_.empty(); }
 
   // Walks the chunks with at least one kept page, in plan order.
   class Cursor {
@@ -65,7 +70,7 @@ class Plan {
   };
 
   // Memory that the plan of `memory` takes, in bytes.
-  [[nodiscard]] static size_t memory_bytes(const PhysicalMap& memory);
+  [[nodiscard]] static size_t memory_bytes(const PhysicalMap& memory, bool with_digests);
 
  private:
   friend class PlanBuilder;
@@ -81,6 +86,8 @@ class Plan {
   std::vector<Window> windows_;  // those with memory in them, ascending
   Buffer chunk_memory_;          // uint16_t, kWindowChunks for each of windows_
   std::span<uint16_t> chunks_;   // in chunk_memory_
+  Buffer digest_memory_;         // uint32_t, as many, or nothing
+  std::span<uint32_t> digests_;  // in digest_memory_
   uint64_t kept_pages_ = 0;
   uint64_t chunk_count_ = 0;
 };
@@ -89,8 +96,10 @@ class Plan {
 // one of them).
 class PlanBuilder {
  public:
-  // Error kNoMemory.
-  static Result<PlanBuilder> create(const PhysicalMap& memory);
+  // Windows are given by their index (first pfn / kWindowPages), ascending. Error kNoMemory.
+  static Result<PlanBuilder> create(std::span<const uint64_t> windows, bool with_digests);
+  // Those that have memory in them.
+  static Result<PlanBuilder> create(const PhysicalMap& memory, bool with_digests = false);
 
   [[nodiscard]] size_t window_count() const { return plan_.windows_.size(); }
   [[nodiscard]] uint64_t first_pfn(size_t window) const {

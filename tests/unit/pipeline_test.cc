@@ -263,3 +263,29 @@ TEST_CASE("pipeline: a bitmap that cannot be read back is an error, not a change
   REQUIRE_FALSE(run.ok());
   CHECK(run.error().errno_value() == EIO);
 }
+
+TEST_CASE("pipeline: without a bitmap to read back, a chunk that changed loses its pages") {
+  VmcoreBuilder builder;
+  builder.add_ram(0, 2 * kChunkPages * kPageBytes);
+  builder.fill(3 * kPageBytes, 16, 3).fill(300 * kPageBytes, 16, 9);
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = open(file);
+  // Pass 1 is made to have seen one page less in the first chunk.
+  PlanBuilder plan_builder = std::move(PlanBuilder::create(vmcore.memory(), true).value());
+  std::array<uint64_t, kWindowWords> kept{};
+  std::fill_n(kept.begin(), 8, ~uint64_t{0});
+  kept[0] = ~uint64_t{1};
+  plan_builder.set_window(0, kept, std::array<ChunkPriority, kWindowChunks>{});
+  Plan plan = std::move(plan_builder).finish();
+  Pipeline pipeline = create(vmcore, 2);
+  PageCounts counts;
+  Status run = pipeline.run(plan, {}, [&](auto&, const BatchOutput& output) -> Status {
+    CHECK_FALSE(output.error().has_value());
+    counts += output.counts();
+    return {};
+  });
+  CHECK(run.ok());
+  CHECK(counts.missing == 255);
+  CHECK(counts.changed_chunks == 1);
+  CHECK(counts.readable() == 256);
+}

@@ -137,7 +137,8 @@ TEST_CASE("plan: nothing kept, nothing there") {
 TEST_CASE("plan: windows far apart cost no more than windows side by side") {
   uint64_t far = uint64_t{1} << 39;
   PhysicalMap apart = memory_of({{0, 1}, {far, far + 1}});
-  CHECK(Plan::memory_bytes(apart) == Plan::memory_bytes(memory_of({{0, 2 * kWindowPages}})));
+  CHECK(Plan::memory_bytes(apart, false) ==
+        Plan::memory_bytes(memory_of({{0, 2 * kWindowPages}}), false));
   std::vector<PlannedChunk> chunks = chunks_of(keep_all(apart));
   REQUIRE(chunks.size() == 2);
   CHECK(chunks[1].first_pfn == far);
@@ -151,7 +152,7 @@ TEST_CASE("plan: several ranges in one window make one window") {
 
 TEST_CASE("plan: takes little more than 2 MiB per TiB of memory") {
   uint64_t pages_of_tib = (uint64_t{1} << 40) / 4096;
-  size_t bytes = Plan::memory_bytes(memory_of({{0, pages_of_tib}}));
+  size_t bytes = Plan::memory_bytes(memory_of({{0, pages_of_tib}}), false);
   CHECK(bytes >= 2 << 20);
   CHECK(bytes <= (2 << 20) + (256 << 10));
 }
@@ -175,4 +176,34 @@ TEST_CASE("presence: beyond the memory all bits are clear") {
   bits.fill(std::byte{0xff});
   present_bits(memory_of({{0, 10}}), 1 << 20, bits);
   CHECK(bits == std::array<std::byte, 4>{});
+}
+
+TEST_CASE("plan: a digest tells two sets of pages of a chunk apart, where it is asked for") {
+  ChunkBits bits{0xf0, 0, 0, 1};
+  ChunkBits moved{0xe8, 0, 0, 1};
+  CHECK(count_bits(bits) == count_bits(moved));
+  CHECK(digest_of(bits) != digest_of(moved));
+
+  PhysicalMap memory = memory_of({{0, 300}});
+  for (bool with_digests : {false, true}) {
+    PlanBuilder builder = std::move(PlanBuilder::create(memory, with_digests).value());
+    Bits kept{};
+    std::ranges::copy(bits, kept.begin());
+    builder.set_window(0, kept, all(ChunkPriority::kOther));
+    Plan plan = std::move(builder).finish();
+    CHECK(plan.has_digests() == with_digests);
+    REQUIRE(chunks_of(plan).size() == 1);
+    CHECK(chunks_of(plan)[0].digest == (with_digests ? digest_of(bits) : 0));
+  }
+  uint64_t pages_of_tib = uint64_t{1} << 28;
+  PhysicalMap tib = memory_of({{0, pages_of_tib}});
+  CHECK(Plan::memory_bytes(tib, true) - Plan::memory_bytes(tib, false) == 4 << 20);
+}
+
+TEST_CASE("plan: windows may be given by index") {
+  PlanBuilder builder =
+      std::move(PlanBuilder::create(std::array<uint64_t, 2>{1, 7}, false).value());
+  REQUIRE(builder.window_count() == 2);
+  CHECK(builder.first_pfn(0) == kWindowPages);
+  CHECK(builder.first_pfn(1) == 7 * kWindowPages);
 }

@@ -106,7 +106,10 @@ Status settle(Status status, bool lenient) {
 
 Status use_compression(const Config& config, CaptureOptions& options) {
   if (config.compress.empty()) return {};
-  DW_ASSIGN(options.compression, parse_compression(config.compress));
+  DW_ASSIGN(CompressionOptions compression, parse_compression(config.compress));
+  if (compression.compression == Compression::kLz4)
+    return usage("the kdump format has no lz4", config.compress);
+  options.compression = compression;
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "capture/base/fd.h"
+#include "capture/codec/compression.h"
 
 namespace dw {
 
@@ -64,14 +65,8 @@ bool set_format(Config& config, std::string_view value) {
   return true;
 }
 
-bool is_zstd_level(std::string_view text) {
-  if (text.starts_with('-')) return parse_number(text.substr(1), 1, 50).has_value();
-  return parse_number(text, 1, 22).has_value();
-}
-
 bool set_compress(Config& config, std::string_view value) {
-  bool good = value == "zstd" || value == "lz4" || value == "zlib" || value == "none" ||
-              (value.starts_with("zstd:") && is_zstd_level(value.substr(5)));
+  bool good = parse_compression(value).ok();
   if (good) config.compress = value;
   return good;
 }
@@ -106,7 +101,8 @@ constexpr Rule kRules[] = {
     {"target", "no target", "is one target too many: 16 are read", set_target},
     {"dump_level", "31", "must be a number from 0 to 31", set_number<&Config::dump_level, 0, 31>},
     {"format", "kdump", "must be kdump, stream, elf or flattened", set_format},
-    {"compress", "zstd", "must be zstd, zstd:LEVEL, lz4, zlib or none", set_compress},
+    {"compress", "zstd", "must be zstd (:-50 to :22), lz4 (:-50 to :1), zlib (:1 to :12) or none",
+     set_compress},
     {"threads", "one per CPU", "must be a number from 1 to 4096",
      set_number<&Config::threads, 1, 4096>},
     {"memory_limit", "from the memory available",

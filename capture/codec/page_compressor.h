@@ -4,40 +4,24 @@
 // it is made, so that compressing needs no memory later.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string_view>
-
+#include "capture/base/buffer.h"
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/codec/compression.h"
 
 struct ZSTD_CCtx_s;
+struct libdeflate_compressor;
 
 namespace dw {
 
-enum class Compression : uint8_t { kNone, kZstd };
-
-struct CompressionOptions {
-  Compression compression = Compression::kZstd;
-  int level = 1;  // zstd: -50..22
-};
-
-// "none", "zstd" or "zstd:LEVEL". Error kUsage.
-Result<CompressionOptions> parse_compression(std::string_view text);
-[[nodiscard]] std::string_view name_of(Compression compression);
-
 class PageCompressor {
  public:
+  // Error kUsage for lz4, which no reader of the kdump format knows; kNoMemory.
   static Result<PageCompressor> create(CompressionOptions options, size_t page_size);
-  PageCompressor(PageCompressor&& other) noexcept;
-  PageCompressor& operator=(PageCompressor&&) = delete;
-  PageCompressor(const PageCompressor&) = delete;
-  PageCompressor& operator=(const PageCompressor&) = delete;
-  ~PageCompressor();
 
   // Compresses `page` into `out` (at least as long as `page`) and returns the number of bytes, or 0
-  // if it does not become smaller: then it is to be stored as it is. zstd frames carry the content
-  // size and a checksum.
+  // if it does not become smaller: then it is to be stored as it is. With zstd the bytes are one
+  // frame (RFC 8878) with the content size and a checksum, with zlib one stream (RFC 1950).
   [[nodiscard]] size_t compress(Bytes page, MutableBytes out);
 
   // Upper bound of the memory that one context takes for pages of `page_size` bytes.
@@ -45,8 +29,12 @@ class PageCompressor {
 
  private:
   PageCompressor() = default;
+  static Result<PageCompressor> create_zstd(int level, size_t page_size);
+  static Result<PageCompressor> create_zlib(int level);
 
-  ZSTD_CCtx_s* context_ = nullptr;
+  Buffer workspace_;  // holds whichever context there is
+  ZSTD_CCtx_s* zstd_ = nullptr;
+  libdeflate_compressor* zlib_ = nullptr;
 };
 
 }  // namespace dw

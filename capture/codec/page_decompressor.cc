@@ -1,28 +1,36 @@
 #include "capture/codec/page_decompressor.h"
 
-#include <zstd.h>
-
-#include <utility>
+#include "capture/codec/zlib_context.h"
+#include "capture/codec/zstd_context.h"
+#include "capture/codec/zstd_frame.h"
 
 namespace dw {
 
+namespace {
+
+Error damaged() { return {ErrorKind::kBadInput, "a compressed page is damaged"}; }
+
+}  // namespace
+
 Result<PageDecompressor> PageDecompressor::create() {
-  PageDecompressor decompressor;
-  decompressor.context_ = ZSTD_createDCtx();
-  if (decompressor.context_ == nullptr)
-    return Error(ErrorKind::kNoMemory, "cannot allocate a zstd context");
-  return decompressor;
+  PageDecompressor made;
+  DW_ASSIGN(made.zstd_, make_zstd_decompression_context(made.zstd_workspace_));
+  DW_ASSIGN(made.zlib_, make_zlib_decompression_context(made.zlib_workspace_));
+  return made;
 }
 
-PageDecompressor::PageDecompressor(PageDecompressor&& other) noexcept
-    : context_(std::exchange(other.context_, nullptr)) {}
-
-PageDecompressor::~PageDecompressor() { ZSTD_freeDCtx(context_); }
-
 Status PageDecompressor::decompress_zstd(Bytes stored, MutableBytes page) {
-  size_t n = ZSTD_decompressDCtx(context_, page.data(), page.size(), stored.data(), stored.size());
-  if (ZSTD_isError(n) != 0 || n != page.size())
-    return Error(ErrorKind::kBadInput, "a compressed page is damaged");
+  if (!read_zstd_frame(zstd_, stored, page)) return damaged();
+  return {};
+}
+
+Status PageDecompressor::decompress_zlib(Bytes stored, MutableBytes page) {
+  size_t taken = 0;
+  size_t made = 0;
+  libdeflate_result result = libdeflate_zlib_decompress_ex(zlib_, stored.data(), stored.size(),
+                                                           page.data(), page.size(), &taken, &made);
+  if (result != LIBDEFLATE_SUCCESS || taken != stored.size() || made != page.size())
+    return damaged();
   return {};
 }
 

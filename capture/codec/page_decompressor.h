@@ -1,32 +1,32 @@
 // The other direction: a stored page of a kdump file back to its bytes. Input is untrusted.
-// One PageDecompressor per thread; it owns the library's context.
+// One PageDecompressor per thread; it owns the libraries' contexts and allocates nothing later.
 #pragma once
 
-#include <cstdint>
-
+#include "capture/base/buffer.h"
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 
 struct ZSTD_DCtx_s;
+struct libdeflate_decompressor;
 
 namespace dw {
 
 class PageDecompressor {
  public:
   static Result<PageDecompressor> create();
-  PageDecompressor(PageDecompressor&& other) noexcept;
-  PageDecompressor& operator=(PageDecompressor&&) = delete;
-  PageDecompressor(const PageDecompressor&) = delete;
-  PageDecompressor& operator=(const PageDecompressor&) = delete;
-  ~PageDecompressor();
 
-  // One zstd frame to exactly one page. Error kBadInput if it is damaged or of another size.
+  // One zstd frame, or one zlib stream, to exactly one page. Error kBadInput if it is damaged, of
+  // another size, or followed by anything.
   Status decompress_zstd(Bytes stored, MutableBytes page);
+  Status decompress_zlib(Bytes stored, MutableBytes page);
 
  private:
   PageDecompressor() = default;
 
-  ZSTD_DCtx_s* context_ = nullptr;
+  Buffer zstd_workspace_;
+  Buffer zlib_workspace_;
+  ZSTD_DCtx_s* zstd_ = nullptr;
+  libdeflate_decompressor* zlib_ = nullptr;
 };
 
 }  // namespace dw

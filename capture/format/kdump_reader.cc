@@ -191,7 +191,7 @@ Result<KdumpReader::PageFate> KdumpReader::read_page(uint64_t pfn, MutableBytes 
 Status KdumpReader::read_stored(const PageDescriptor& descriptor, MutableBytes page) {
   if (!is_valid(descriptor)) return Error(ErrorKind::kBadInput, "a page descriptor is damaged");
   if (descriptor.flags == 0) return read_exact_at(fd_.get(), page, descriptor.offset);
-  if (descriptor.flags != kPageZstd)
+  if (descriptor.flags != kPageZstd && descriptor.flags != kPageZlib)
     return Error(ErrorKind::kUnsupported, "a page with a compression that is not supported");
   if (!decompressor_) {
     DW_ASSIGN(PageDecompressor made, PageDecompressor::create());
@@ -199,7 +199,8 @@ Status KdumpReader::read_stored(const PageDescriptor& descriptor, MutableBytes p
   }
   std::vector<std::byte> stored(descriptor.size);
   DW_TRY(read_exact_at(fd_.get(), stored, descriptor.offset));
-  return decompressor_->decompress_zstd(stored, page);
+  return descriptor.flags == kPageZlib ? decompressor_->decompress_zlib(stored, page)
+                                       : decompressor_->decompress_zstd(stored, page);
 }
 
 }  // namespace dw

@@ -14,6 +14,7 @@ constexpr uint64_t kCheckpointBytes = 64 << 20;
 constexpr uint64_t kCheckpointMs = 2000;
 
 uint32_t compression_flag(Compression compression) {
+  if (compression == Compression::kZlib) return kPageZlib;
   return compression == Compression::kZstd ? kPageZstd : 0;
 }
 

@@ -97,6 +97,7 @@ TEST_CASE("capture_options: options that are not there or have no value") {
   check_usage({"-x", "/a"}, "-x: no such option");
   check_usage({"--threads", "none", "/a"}, "threads none: must be a number");
   check_usage({"--compress=brotli", "/a"}, "compress brotli: must be zstd");
+  check_usage({"--compress=lz4", "/a"}, "lz4: the kdump format has no lz4");
   check_usage({"--progress", "loud", "/a"}, "loud: --progress is auto, plain, json or none");
   const char* cut[] = {"/a", "--threads"};
   CHECK(contains(text_of(parse_capture_options(cut)), "--threads: the option needs a value"));

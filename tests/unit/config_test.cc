@@ -75,7 +75,7 @@ TEST_CASE("config: a bad value is refused and changes nothing") {
       {"compress", "zstd:0"},
       {"compress", "zstd:-51"},
       {"compress", "zstd:3 "},
-      {"compress", "lz4:1"},
+      {"compress", "lz4:2"},
       {"threads", "0"},
       {"threads", "4097"},
       {"memory_limit", "0"},

@@ -46,6 +46,7 @@ std::vector<std::byte> with(std::vector<std::byte> dump, uint64_t offset, T valu
 
 constexpr CaptureSettings kPlain{.compression = {.compression = Compression::kNone}};
 constexpr CaptureSettings kZstd{};
+constexpr CaptureSettings kZlib{.compression = {.compression = Compression::kZlib}};
 
 }  // namespace
 
@@ -64,7 +65,7 @@ TEST_CASE("kdump: the layout has no gaps and no overlaps") {
 TEST_CASE("kdump: every page comes back, with and without compression") {
   VmcoreBuilder builder = small_crash();
   std::vector<KnownPage> pages = known_pages(builder);
-  for (const CaptureSettings& settings : {kPlain, kZstd}) {
+  for (const CaptureSettings& settings : {kPlain, kZstd, kZlib}) {
     std::vector<std::byte> dump = dump_of(builder, settings);
     KdumpReader reader = open(dump);
     CHECK_FALSE(reader.incomplete());
@@ -89,6 +90,7 @@ TEST_CASE("kdump: the headers say what the crash was") {
   CHECK(reader.header().microseconds == 0);
   CHECK(reader.header().cpu_count == 2);
   CHECK(reader.header().status == kPageZstd);
+  CHECK(open(dump_of(builder, kZlib)).header().status == kPageZlib);
   CHECK(reader.sub_header().phys_base == uint64_t{0} - 0xf00000);
   CHECK(reader.sub_header().dump_level == 1);
   CHECK(reader.max_mapnr() == 0x140);

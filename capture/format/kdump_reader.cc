@@ -1,40 +1,38 @@
 #include "capture/format/kdump_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
+#include <cinttypes>
+#include <cstdio>
+#include <utility>
 
 #include "capture/base/checked.h"
+#include "capture/format/stream_format.h"
 
 namespace dw {
 
 namespace {
 
-constexpr uint64_t kMaxNotes = 16 << 20;
-// 1 PiB of memory in pages of 4 KiB.
-constexpr uint64_t kMaxBitmapBytes = uint64_t{1} << 35;
-constexpr const char* kDamagedHint = "the dump is cut or damaged; copy it again from where it was";
+constexpr uint64_t kChunk = 256;
+// Read at once where pages' data stands together.
+constexpr size_t kStoredBytes = 128 << 10;
 
-Error bad(const char* what, uint64_t offset) {
-  return Error(ErrorKind::kBadInput, what).at(Where::kOffset, offset).hint(kDamagedHint);
-}
+using PageState = KdumpFile::PageState;
 
-template <typename T>
-Status read_into(int fd, uint64_t offset, T& value) {
-  return read_exact_at(fd, std::as_writable_bytes(std::span(&value, 1)), offset);
-}
-
-// Not written yet when the dump was cut off, or only in part (see descriptor_table.h).
-bool is_missing(const PageDescriptor& descriptor) {
-  return descriptor.size == 0 ||
-         (descriptor.size == kUnsettledSize && descriptor.flags == kPageZstd);
-}
-
-uint64_t count_bits(Bytes bitmap) {
+uint64_t count_word_bits(Bytes bits) {
   uint64_t count = 0;
-  for (size_t at = 0; at + 8 <= bitmap.size(); at += 8)
-    count += static_cast<uint64_t>(std::popcount(load<uint64_t>(bitmap, at)));
+  for (size_t at = 0; at + 8 <= bits.size(); at += 8)
+    count += static_cast<uint64_t>(std::popcount(load<uint64_t>(bits, at)));
   return count;
+}
+
+bool test_bit(Bytes bits, uint64_t bit) {
+  return (bits[bit / 8] & std::byte{1} << (bit % 8)) != std::byte{0};
+}
+
+Error unsupported(const char* what) {
+  return Error(ErrorKind::kUnsupported, what)
+      .hint("rewrite the dump with another compression first: makedumpfile -c -d 0 DUMP NEW");
 }
 
 }  // namespace
@@ -46,109 +44,85 @@ Result<bool> KdumpReader::recognizes(int fd) {
 }
 
 Result<KdumpReader> KdumpReader::open(Fd fd) {
-  KdumpReader reader;
-  reader.fd_ = std::move(fd);
-  DW_ASSIGN(reader.file_size_, dw::file_size(reader.fd_.get()));
-  DW_TRY(reader.read_headers());
-  DW_TRY(reader.check_headers());
-  DW_TRY(reader.read_notes());
-  DW_TRY(reader.count_second_bitmap());
-  return reader;
+  DW_ASSIGN(std::unique_ptr<FileSource> source, FileSource::open(std::move(fd)));
+  DW_ASSIGN(std::shared_ptr<const KdumpFile> file, KdumpFile::open(std::move(source)));
+  return create(std::move(file));
 }
 
-Status KdumpReader::read_headers() {
-  if (file_size_ < sizeof(KdumpHeader)) return bad("too short for a kdump header", file_size_);
-  DW_TRY(read_into(fd_.get(), 0, header_));
-  if (std::memcmp(header_.signature, kKdumpSignature, sizeof(kKdumpSignature)) != 0)
-    return Error(ErrorKind::kBadInput, "not a kdump file");
-  if (header_.version < kKdumpVersion)
-    return Error(ErrorKind::kUnsupported, "a kdump file older than header version 6");
-  if (header_.block_size < 4096 || header_.block_size > 65536 ||
-      !std::has_single_bit(static_cast<uint32_t>(header_.block_size)))
-    return bad("an impossible block size", offsetof(KdumpHeader, block_size));
-  return read_into(fd_.get(), static_cast<uint64_t>(header_.block_size), sub_header_);
+Result<KdumpReader> KdumpReader::create(std::shared_ptr<const KdumpFile> file) {
+  DW_ASSIGN(std::unique_ptr<ByteReader> bytes, file->source().open_reader());
+  DW_ASSIGN(PageDecompressor decompressor, PageDecompressor::create());
+  return KdumpReader(std::move(file), std::move(bytes), std::move(decompressor));
 }
 
-Status KdumpReader::check_headers() {
-  uint64_t block = static_cast<uint64_t>(header_.block_size);
-  if (header_.sub_header_blocks < 1)
-    return bad("an impossible sub header size", offsetof(KdumpHeader, sub_header_blocks));
-  max_mapnr_ = std::max<uint64_t>(sub_header_.max_mapnr_64, header_.max_mapnr);
-  layout_.block_size = block;
-  layout_.sub_header_offset = block;
-  layout_.notes_offset = sub_header_.notes_offset;
-  layout_.notes_size = sub_header_.notes_size;
-  layout_.first_bitmap_offset = block * (1 + static_cast<uint64_t>(header_.sub_header_blocks));
-  layout_.bitmap_size = header_.bitmap_blocks / 2 * block;
-  layout_.second_bitmap_offset = layout_.first_bitmap_offset + layout_.bitmap_size;
-  layout_.descriptors_offset = layout_.second_bitmap_offset + layout_.bitmap_size;
-  if (layout_.descriptors_offset > file_size_)
-    return bad("the file ends inside the bitmaps", file_size_);
-  if (layout_.bitmap_size > kMaxBitmapBytes)
-    return bad("an impossible bitmap size", offsetof(KdumpHeader, bitmap_blocks));
-  if (max_mapnr_ > layout_.bitmap_size * 8)
-    return bad("the bitmaps are shorter than the memory they describe",
-               offsetof(KdumpHeader, bitmap_blocks));
+KdumpReader::KdumpReader(std::shared_ptr<const KdumpFile> file, std::unique_ptr<ByteReader> bytes,
+                         PageDecompressor decompressor)
+    : file_(std::move(file)),
+      bytes_(std::move(bytes)),
+      decompressor_(std::move(decompressor)),
+      bitmap_block_(file_->layout().block_size),
+      stored_(std::max<size_t>(kStoredBytes, file_->layout().block_size)) {}
+
+size_t KdumpReader::memory_bytes(const KdumpFile& file) {
+  constexpr size_t kDecompressor = 256 << 10;
+  return sizeof(KdumpReader) + file.source().reader_bytes() + kDecompressor +
+         file.layout().block_size + std::max<size_t>(kStoredBytes, file.layout().block_size);
+}
+
+Status KdumpReader::load_bitmap_block(uint64_t index) {
+  if (index == bitmap_index_) return {};
+  bitmap_index_ = ~uint64_t{0};
+  DW_TRY(file_->read_bitmap_block(*bytes_, layout().second_bitmap_offset, index, bitmap_block_));
+  bitmap_index_ = index;
   return {};
 }
 
-Status KdumpReader::read_notes() {
-  if (layout_.notes_size > kMaxNotes ||
-      !range_fits(layout_.notes_offset, layout_.notes_size, file_size_))
-    return bad("the ELF notes lie outside the file", layout_.sub_header_offset);
-  notes_.resize(layout_.notes_size);
-  DW_TRY(read_exact_at(fd_.get(), notes_, layout_.notes_offset));
-  uint64_t size = sub_header_.vmcoreinfo_size;
-  if (size == 0) return {};
-  if (size > kMaxNotes || !range_fits(sub_header_.vmcoreinfo_offset, size, file_size_))
-    return bad("VMCOREINFO lies outside the file", layout_.sub_header_offset);
-  vmcoreinfo_.resize(size);
-  return read_exact_at(fd_.get(), vmcoreinfo_, sub_header_.vmcoreinfo_offset);
-}
-
-Status KdumpReader::count_second_bitmap() {
-  std::vector<std::byte> block(layout_.block_size);
-  for (uint64_t at = 0; at < layout_.bitmap_size; at += block.size()) {
-    rank_base_.push_back(layout_.descriptor_count);
-    DW_TRY(read_exact_at(fd_.get(), block, layout_.second_bitmap_offset + at));
-    layout_.descriptor_count += count_bits(block);
+Status KdumpReader::read_bits(uint64_t bitmap_offset, uint64_t first_pfn, MutableBytes bits) {
+  DW_CHECK(first_pfn % 8 == 0);
+  std::ranges::fill(bits, std::byte{0});
+  std::vector<std::byte> block(layout().block_size);
+  uint64_t begin = first_pfn / 8;
+  uint64_t end = std::min<uint64_t>(begin + bits.size(), divide_up(max_mapnr(), 8));
+  for (uint64_t at = begin; at < end;) {
+    uint64_t inside = at % block.size();
+    uint64_t length = std::min(block.size() - inside, end - at);
+    DW_TRY(file_->read_bitmap_block(*bytes_, bitmap_offset, at / block.size(), block));
+    std::ranges::copy(std::span(block).subspan(inside, length),
+                      bits.begin() + static_cast<ptrdiff_t>(at - begin));
+    at += length;
   }
-  layout_.data_offset =
-      layout_.descriptors_offset + layout_.descriptor_count * sizeof(PageDescriptor);
   return {};
 }
 
-bool KdumpReader::is_valid(const PageDescriptor& descriptor) const {
-  bool compressed = descriptor.flags != 0;
-  return descriptor.size > 0 && descriptor.size <= layout_.block_size &&
-         (compressed || descriptor.size == layout_.block_size) &&
-         descriptor.offset >= layout_.descriptors_offset &&
-         range_fits(descriptor.offset, descriptor.size, file_size_);
+Status KdumpReader::read_present_bits(uint64_t first_pfn, MutableBytes bits) {
+  return read_bits(layout().first_bitmap_offset, first_pfn, bits);
+}
+
+Status KdumpReader::read_kept_bits(uint64_t first_pfn, MutableBytes bits) {
+  return read_bits(layout().second_bitmap_offset, first_pfn, bits);
 }
 
 Result<KdumpSummary> KdumpReader::summarize() {
   KdumpSummary summary;
-  summary.kept = layout_.descriptor_count;
-  std::vector<std::byte> block(layout_.block_size);
-  for (uint64_t at = 0; at < layout_.bitmap_size; at += block.size()) {
-    DW_TRY(read_exact_at(fd_.get(), block, layout_.first_bitmap_offset + at));
-    summary.ram += count_bits(block);
+  summary.kept = layout().descriptor_count;
+  std::vector<std::byte> block(layout().block_size);
+  for (uint64_t index = 0; index < layout().bitmap_size / block.size(); ++index) {
+    DW_TRY(file_->read_bitmap_block(*bytes_, layout().first_bitmap_offset, index, block));
+    summary.ram += count_word_bits(block);
   }
   std::vector<PageDescriptor> batch(4096);
-  for (uint64_t first = 0; first < layout_.descriptor_count; first += batch.size()) {
-    size_t n = std::min<uint64_t>(batch.size(), layout_.descriptor_count - first);
+  for (uint64_t first = 0; first < summary.kept; first += batch.size()) {
+    size_t n = std::min<uint64_t>(batch.size(), summary.kept - first);
     std::span<PageDescriptor> descriptors = std::span(batch).first(n);
-    std::ranges::fill(descriptors, PageDescriptor{});
-    // A cut table reads as missing pages.
-    DW_TRY(read_up_to_at(fd_.get(), std::as_writable_bytes(descriptors),
-                         layout_.descriptors_offset + first * sizeof(PageDescriptor)));
+    DW_TRY(file_->read_descriptors(*bytes_, first, descriptors));
     for (const PageDescriptor& descriptor : descriptors) {
-      if (is_missing(descriptor)) {
+      PageState state = file_->state_of(descriptor);
+      if (state == PageState::kMissing) {
         ++summary.missing;
-      } else if (!is_valid(descriptor)) {
+      } else if (state == PageState::kDamaged) {
         ++summary.damaged;
-      } else if (descriptor.offset == layout_.data_offset ||
-                 descriptor.offset == align_up(layout_.data_offset, layout_.block_size)) {
+      } else if (descriptor.offset == layout().data_offset ||
+                 descriptor.offset == align_up(layout().data_offset, layout().block_size)) {
         // We align the first page of the data, which is the shared zero page; makedumpfile does
         // not.
         ++summary.shared;
@@ -161,46 +135,136 @@ Result<KdumpSummary> KdumpReader::summarize() {
   return summary;
 }
 
-Result<KdumpReader::PageFate> KdumpReader::read_page(uint64_t pfn, MutableBytes page) {
-  DW_CHECK(page.size() == layout_.block_size);
-  if (pfn >= max_mapnr_) return PageFate::kExcluded;
-  uint64_t block_index = pfn / 8 / layout_.block_size;
-  std::vector<std::byte> block(layout_.block_size);
-  DW_TRY(read_exact_at(fd_.get(), block,
-                       layout_.second_bitmap_offset + block_index * layout_.block_size));
-  size_t byte = pfn / 8 % layout_.block_size;
-  if ((block[byte] & std::byte{1} << (pfn % 8)) == std::byte{0}) return PageFate::kExcluded;
-  uint64_t rank = rank_base_[block_index];
-  for (size_t at = 0; at < byte; ++at)
-    rank += static_cast<uint64_t>(std::popcount(static_cast<uint8_t>(block[at])));
-  uint8_t below = static_cast<uint8_t>(static_cast<uint8_t>(block[byte]) & ((1U << (pfn % 8)) - 1));
-  rank += static_cast<uint64_t>(std::popcount(below));
-
-  PageDescriptor descriptor{};
-  DW_TRY(read_up_to_at(fd_.get(), std::as_writable_bytes(std::span(&descriptor, 1)),
-                       layout_.descriptors_offset + rank * sizeof(PageDescriptor)));
-  if (is_missing(descriptor)) return PageFate::kMissing;
-  Status read = read_stored(descriptor, page);
-  if (!read.ok()) {
-    Error error = read.error();
-    return error.at(Where::kPfn, pfn);
-  }
-  return PageFate::kRead;
+// The bitmap block of `pfn` is loaded.
+uint64_t KdumpReader::rank_of(uint64_t pfn) const {
+  uint64_t bit = pfn % (bitmap_block_.size() * 8);
+  uint64_t rank = file_->rank_base(bitmap_index_);
+  rank += count_word_bits(Bytes(bitmap_block_).first(bit / 64 * 8));
+  for (uint64_t below = bit / 64 * 64; below < bit; ++below)
+    if (test_bit(bitmap_block_, below)) ++rank;
+  return rank;
 }
 
-Status KdumpReader::read_stored(const PageDescriptor& descriptor, MutableBytes page) {
-  if (!is_valid(descriptor)) return Error(ErrorKind::kBadInput, "a page descriptor is damaged");
-  if (descriptor.flags == 0) return read_exact_at(fd_.get(), page, descriptor.offset);
-  if (descriptor.flags != kPageZstd && descriptor.flags != kPageZlib)
-    return Error(ErrorKind::kUnsupported, "a page with a compression that is not supported");
-  if (!decompressor_) {
-    DW_ASSIGN(PageDecompressor made, PageDecompressor::create());
-    decompressor_.emplace(std::move(made));
+Result<uint64_t> KdumpReader::read_descriptors(uint64_t first_pfn, unsigned count,
+                                               std::span<PageDescriptor> descriptors) {
+  DW_CHECK(count >= 1 && count <= kMaxRun && descriptors.size() >= count);
+  if (first_pfn >= max_mapnr()) return uint64_t{0};
+  DW_CHECK(first_pfn / kChunk == (first_pfn + count - 1) / kChunk);
+  uint64_t pages_in_block = bitmap_block_.size() * 8;
+  DW_TRY(load_bitmap_block(first_pfn / pages_in_block));
+  uint64_t kept = 0;
+  for (unsigned i = 0; i < count; ++i)
+    if (test_bit(bitmap_block_, (first_pfn + i) % pages_in_block)) kept |= uint64_t{1} << i;
+  if (kept == 0) return kept;
+  DW_TRY(file_->read_descriptors(*bytes_, rank_of(first_pfn),
+                                 descriptors.first(static_cast<size_t>(std::popcount(kept)))));
+  return kept;
+}
+
+Result<KdumpReader::PageFate> KdumpReader::read_page(uint64_t pfn, MutableBytes page) {
+  DW_ASSIGN(uint64_t read, read_pages(pfn, 1, page));
+  if (read != 0) return PageFate::kRead;
+  if (pfn >= max_mapnr()) return PageFate::kExcluded;
+  bool kept = test_bit(bitmap_block_, pfn % (bitmap_block_.size() * 8));
+  return kept ? PageFate::kMissing : PageFate::kExcluded;
+}
+
+Result<uint64_t> KdumpReader::read_pages(uint64_t first_pfn, unsigned count, MutableBytes pages) {
+  DW_CHECK(pages.size() == count * layout().block_size);
+  DW_ASSIGN(uint64_t kept, read_descriptors(first_pfn, count, descriptors_));
+  // Where each of the descriptors' pages goes.
+  std::array<uint8_t, kMaxRun> places{};
+  size_t end = 0;
+  for (unsigned i = 0; i < count; ++i)
+    if ((kept >> i & 1) != 0) places[end++] = static_cast<uint8_t>(i);
+  uint64_t read = 0;
+  for (size_t begin = 0; begin < end;) {
+    const PageDescriptor& descriptor = descriptors_[begin];
+    PageState state = file_->state_of(descriptor);
+    if (state == PageState::kDamaged)
+      return failed(
+          Error(ErrorKind::kBadInput, "a page descriptor is damaged"), first_pfn + places[begin],
+          layout().descriptors_offset + (rank_of(first_pfn) + begin) * sizeof(PageDescriptor));
+    if (state == PageState::kMissing) {
+      ++begin;
+      continue;
+    }
+    Piece piece = next_piece(begin, end);
+    DW_TRY(read_piece(piece, places, first_pfn, pages, read));
+    begin += piece.count;
   }
-  std::vector<std::byte> stored(descriptor.size);
-  DW_TRY(read_exact_at(fd_.get(), stored, descriptor.offset));
-  return descriptor.flags == kPageZlib ? decompressor_->decompress_zlib(stored, page)
-                                       : decompressor_->decompress_zstd(stored, page);
+  return read;
+}
+
+// The page at `begin` is stored.
+KdumpReader::Piece KdumpReader::next_piece(size_t begin, size_t end) const {
+  Piece piece{.begin = begin, .count = 1, .bytes = descriptors_[begin].size};
+  for (size_t at = begin + 1; at < end; ++at) {
+    const PageDescriptor& descriptor = descriptors_[at];
+    bool follows = descriptor.offset == descriptors_[begin].offset + piece.bytes &&
+                   file_->state_of(descriptor) == PageState::kStored;
+    if (!follows || piece.bytes + descriptor.size > stored_.size()) break;
+    ++piece.count;
+    piece.bytes += descriptor.size;
+  }
+  return piece;
+}
+
+Status KdumpReader::read_piece(const Piece& piece, std::span<const uint8_t> places,
+                               uint64_t first_pfn, MutableBytes pages, uint64_t& read) {
+  uint64_t offset = descriptors_[piece.begin].offset;
+  MutableBytes stored = std::span(stored_).first(piece.bytes);
+  Status got = bytes_->read_exact(stored, offset);
+  if (!got.ok() && piece.count > 1) return read_singly(piece, places, first_pfn, pages, read);
+  if (!got.ok()) return failed(got.error(), first_pfn + places[piece.begin], offset);
+  for (size_t i = piece.begin; i < piece.begin + piece.count; ++i) {
+    const PageDescriptor& descriptor = descriptors_[i];
+    size_t place = places[i];
+    MutableBytes page = pages.subspan(place * layout().block_size, layout().block_size);
+    Bytes data = Bytes(stored).subspan(descriptor.offset - offset, descriptor.size);
+    Status decoded = decode(descriptor, data, page);
+    if (!decoded.ok()) return failed(decoded.error(), first_pfn + place, descriptor.offset);
+    // See stream.md: without its mark, only its text tells a missing page of a stream.
+    bool text = descriptor.flags == 0 && incomplete() && is_missing_page(page);
+    if (!text) read |= uint64_t{1} << place;
+  }
+  return {};
+}
+
+// Finds out which of the pages it is that cannot be read.
+Status KdumpReader::read_singly(const Piece& piece, std::span<const uint8_t> places,
+                                uint64_t first_pfn, MutableBytes pages, uint64_t& read) {
+  for (size_t i = piece.begin; i < piece.begin + piece.count; ++i)
+    DW_TRY(read_piece({.begin = i, .count = 1, .bytes = descriptors_[i].size}, places, first_pfn,
+                      pages, read));
+  return {};
+}
+
+Status KdumpReader::decode(const PageDescriptor& descriptor, Bytes stored, MutableBytes page) {
+  switch (descriptor.flags) {
+    case 0:
+      std::ranges::copy(stored, page.begin());
+      return {};
+    case kPageZstd:
+      return decompressor_.decompress_zstd(stored, page);
+    case kPageZlib:
+      return decompressor_.decompress_zlib(stored, page);
+    case kPageLzo:
+      return unsupported("a page compressed with lzo, which is not read");
+    case kPageSnappy:
+      return unsupported("a page compressed with snappy, which is not read");
+    default:
+      return Error(ErrorKind::kUnsupported, "a page with a compression that is not known");
+  }
+}
+
+// Keeps the place in the file that `error` tells, if it does.
+Error KdumpReader::failed(const Error& error, uint64_t pfn, uint64_t offset) const {
+  char subject[32];
+  std::snprintf(subject, sizeof(subject), "pfn 0x%" PRIx64, pfn);
+  Error told = error;
+  if (told.where() == Where::kNowhere) told.at(Where::kOffset, file_->source().file_offset(offset));
+  return told.on(subject);
 }
 
 }  // namespace dw

@@ -146,12 +146,13 @@ TEST_CASE("kdump: a damaged descriptor is said, never followed") {
   uint64_t at = open(dump).layout().descriptors_offset + sizeof(PageDescriptor);  // of pfn 2
   std::vector<std::byte> page(kPageBytes);
   for (PageDescriptor lie :
-       {PageDescriptor{~uint64_t{0}, 100, kPageZstd, 0},
-        PageDescriptor{dump.size() - 10, 11, kPageZstd, 0}, PageDescriptor{0, 100, kPageZstd, 0},
+       {PageDescriptor{~uint64_t{0}, 100, kPageZstd, 0}, PageDescriptor{0, 100, kPageZstd, 0},
+        PageDescriptor{uint64_t{1} << 40, 100, kPageZstd, 0}, PageDescriptor{at, 100, kPageZstd, 0},
         PageDescriptor{dump.size() - 4096, 4095, 0, 0},
         PageDescriptor{dump.size() - 8192, 4097, kPageZstd, 0}}) {
     KdumpReader reader = open(with(dump, at, lie));
-    CHECK(text_of(reader.read_page(2, page)) == "a page descriptor is damaged at pfn 0x2");
+    CHECK(text_of(reader.read_page(2, page))
+              .starts_with("pfn 0x2: a page descriptor is damaged at offset 0x"));
     CHECK(reader.summarize()->damaged == 1);
   }
   PageDescriptor lz4{dump.size() - 4096, 4096, 0x40, 0};
@@ -167,6 +168,61 @@ TEST_CASE("kdump: an all-zero descriptor is a missing page") {
   std::vector<std::byte> page(kPageBytes);
   CHECK(reader.read_page(2, page).value() == KdumpReader::PageFate::kMissing);
   CHECK(reader.summarize()->missing == 1);
+}
+
+TEST_CASE("kdump: pages beyond the end of a cut file are missing, the others read") {
+  VmcoreBuilder builder = small_crash();
+  std::vector<KnownPage> pages = known_pages(builder);
+  std::vector<std::byte> dump = dump_of(builder, kPlain);
+  for (size_t cut : {size_t{1}, size_t{4096}, size_t{4 * 4096 + 17}}) {
+    CAPTURE(cut);
+    KdumpReader reader = open({dump.begin(), dump.end() - static_cast<ptrdiff_t>(cut)});
+    Comparison result = compare(pages, reader);
+    CHECK(result.missing == (cut + 4095) / 4096);
+    CHECK(result.right + result.missing == pages.size());
+    CHECK(reader.summarize()->missing == result.missing);
+  }
+}
+
+TEST_CASE("kdump: a run of pages reads as the pages do one by one") {
+  VmcoreBuilder builder = small_crash();
+  std::vector<KnownPage> known = known_pages(builder);
+  for (const CaptureSettings& settings : {kPlain, kZstd}) {
+    KdumpReader reader = open(dump_of(builder, settings));
+    for (auto [first, count] : {std::pair{0U, 64U}, {1, 1}, {0x90, 32}, {0x110, 64}, {0x140, 8}}) {
+      std::vector<std::byte> run(count * kPageBytes);
+      uint64_t read = reader.read_pages(first, count, run).value();
+      uint64_t expected = 0;
+      for (const KnownPage& page : known) {
+        if (page.pfn < first || page.pfn >= first + count) continue;
+        expected |= uint64_t{1} << (page.pfn - first);
+        CHECK(std::ranges::equal(
+            page.content, std::span(run).subspan((page.pfn - first) * kPageBytes, kPageBytes)));
+      }
+      CHECK(read == expected);
+    }
+  }
+}
+
+TEST_CASE("kdump: both bitmaps come back, whatever lies beyond the last page frame") {
+  std::vector<std::byte> dump = dump_of(small_crash(), kPlain);
+  KdumpReader whole = open(dump);
+  uint64_t beyond = whole.layout().second_bitmap_offset + 0x140 / 8;
+  KdumpReader reader = open(with(dump, beyond, ~uint64_t{0}));
+  std::vector<std::byte> kept(0x200 / 8);
+  std::vector<std::byte> present(0x200 / 8);
+  REQUIRE(reader.read_kept_bits(0, kept).ok());
+  REQUIRE(reader.read_present_bits(0, present).ok());
+  CHECK(kept == present);
+  CHECK(kept[0] == std::byte{0xfe});
+  CHECK(kept[0x140 / 8 - 1] == std::byte{0xff});
+  CHECK(kept[0x140 / 8] == std::byte{0});
+  CHECK(reader.layout().descriptor_count == whole.layout().descriptor_count);
+}
+
+TEST_CASE("kdump: one part of a split dump is refused") {
+  CHECK(contains(open_error(with(dump_of(small_crash(), kPlain), 4096 + 12, int32_t{1})),
+                 "--reassemble"));
 }
 
 TEST_CASE("kdump: pages that could not be had make an incomplete dump") {

@@ -74,15 +74,18 @@ KdumpDescription describe(const Capture& capture) {
   return description;
 }
 
-CodingOptions coding_of(const CaptureOptions& options) {
+CodingOptions coding_of(const CaptureOptions& options, const Vmcore& vmcore) {
   return {.compression = options.compression,
-          .share_zero_pages = (options.dump_level & static_cast<int>(kLeaveOutZero)) != 0};
+          .share_zero_pages = (options.dump_level & static_cast<int>(kLeaveOutZero)) != 0,
+          .share_duplicates = true,
+          .hash_seed = hash_seed_of(vmcore.headers().notes)};
 }
 
 // As many threads as there are CPUs or as asked for, but no more than memory allows.
 PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
-  PipelineOptions pipeline{.threads = options.threads != 0 ? options.threads : usable_cpus(),
-                           .coding = coding_of(options)};
+  unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
+  PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
+                           .coding = coding_of(options, vmcore)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   uint64_t fixed = Plan::memory_bytes(vmcore.memory(), false) + KdumpWriter::memory_bytes();
@@ -156,15 +159,16 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
       return bits;
     };
   }
-  Status copied = pipeline.run(pass_one.plan, planned_bits,
-                               [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
-                                 if (output.error()) return *output.error();
-                                 counts += output.counts();
-                                 Status appended = writer.append(batch, output);
-                                 capture.events.on_progress();
-                                 progress.update(counts.total(), writer.bytes_written());
-                                 return appended;
-                               });
+  Status copied =
+      pipeline.run(pass_one.plan, planned_bits,
+                   [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
+                     if (output.error()) return *output.error();
+                     counts += output.counts();
+                     Result<uint64_t> appended = writer.append(batch, output);
+                     capture.events.on_progress();
+                     progress.update(counts.total(), writer.bytes_written());
+                     return appended;
+                   });
   if (!copied.ok()) print_error(copied.error());
   bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer.finish(complete);

@@ -41,8 +41,9 @@ class DumpWriter {
   // Syncs and shows the file as an incomplete dump.
   virtual Status publish() = 0;
 
-  // Appends a batch. What was appended is made durable now and then.
-  virtual Status append(const PlannedBatch& batch, const BatchOutput& output) = 0;
+  // Appends a batch and returns where in the file its data begins. What was appended is made
+  // durable now and then.
+  virtual Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) = 0;
 
   // Makes everything durable; then, if `complete`, says so in the file and seals it.
   virtual Status finish(bool complete) = 0;

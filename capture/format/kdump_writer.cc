@@ -131,7 +131,7 @@ bool KdumpWriter::checkpoint_due(const PlannedBatch& batch) const {
          monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
 }
 
-Status KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
+Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
   DW_CHECK(output.records().size() == batch.pages());
   if (checkpoint_due(batch)) DW_TRY(checkpoint());
   if (!output.data().empty()) DW_TRY(target_->write_at(data_end_, output.data()));
@@ -141,8 +141,9 @@ Status KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output)
     DW_CHECK(range_fits(chunk.rank, chunk.kept, layout_.descriptor_count));
     for (unsigned i = 0; i < chunk.kept; ++i) table_.add(chunk.rank + i, descriptor_of(*record++));
   }
+  uint64_t begin = data_end_;
   data_end_ += output.data().size();
-  return {};
+  return begin;
 }
 
 Status KdumpWriter::checkpoint() {

@@ -44,7 +44,7 @@ class KdumpWriter : public DumpWriter {
   // Reserves the head of the file and writes headers (INCOMPLETE), notes and the zero page.
   Status begin(const Plan& plan) override;
   Status publish() override;
-  Status append(const PlannedBatch& batch, const BatchOutput& output) override;
+  Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) override;
   Status finish(bool complete) override;
 
   // Makes all that was appended durable and readable.

@@ -4,10 +4,11 @@
 
 namespace dw {
 
-Result<std::unique_ptr<BatchCoder>> make_batch_coder(const CodingOptions& options,
-                                                     size_t page_size) {
+Result<std::unique_ptr<BatchCoder>> make_batch_coder(const CodingOptions& options, size_t page_size,
+                                                     const DuplicateIndex* duplicates) {
   DW_CHECK(options.coding == Coding::kPages);
-  return PageCoder::create(options, page_size);
+  DW_CHECK(options.share_duplicates == (duplicates != nullptr));
+  return PageCoder::create(options, page_size, duplicates);
 }
 
 size_t batch_coder_memory_bytes(const CodingOptions& options, size_t page_size) {

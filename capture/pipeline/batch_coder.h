@@ -18,7 +18,10 @@ enum class Coding : uint8_t { kPages, kFrames };
 struct CodingOptions {
   Coding coding = Coding::kPages;
   CompressionOptions compression;
-  bool share_zero_pages = true;  // kPages: pages of zeros get no data
+  // For kPages:
+  bool share_zero_pages = true;   // pages of zeros get no data
+  bool share_duplicates = false;  // pages that were stored before get none either
+  uint64_t hash_seed = 0;         // nothing that could be known before the crash
 };
 
 // Pages that are read at once: large enough to make the call cheap, small enough to stay in the
@@ -42,8 +45,9 @@ class BatchCoder {
   virtual void finish(BatchOutput& output) = 0;
 };
 
-Result<std::unique_ptr<BatchCoder>> make_batch_coder(const CodingOptions& options,
-                                                     size_t page_size);
+// `duplicates` must outlive the coder; null unless share_duplicates.
+Result<std::unique_ptr<BatchCoder>> make_batch_coder(const CodingOptions& options, size_t page_size,
+                                                     const DuplicateIndex* duplicates);
 
 // What one coder takes, in bytes.
 [[nodiscard]] size_t batch_coder_memory_bytes(const CodingOptions& options, size_t page_size);

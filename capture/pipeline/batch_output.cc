@@ -29,8 +29,9 @@ void BatchOutput::use(size_t size) {
   data_size_ += size;
 }
 
-void BatchOutput::add(const PageRecord& record) {
+void BatchOutput::add(const PageRecord& record, const PageHash& hash) {
   DW_CHECK(record_count_ < records_.size());
+  hashes_[record_count_] = hash;
   records_[record_count_++] = record;
   switch (record.state) {
     case PageState::kStored:

@@ -11,6 +11,7 @@
 
 #include "capture/base/buffer.h"
 #include "capture/base/result.h"
+#include "capture/pipeline/duplicate_index.h"
 #include "capture/pipeline/page_record.h"
 #include "capture/plan/batch.h"
 
@@ -39,6 +40,8 @@ class BatchOutput {
   [[nodiscard]] std::span<const PageRecord> records() const {
     return std::span(records_).first(record_count_);
   }
+  // Of the stored pages' bytes, by record, if the coder looks for duplicates.
+  [[nodiscard]] const PageHash& hash(size_t record) const { return hashes_[record]; }
   [[nodiscard]] const PageCounts& counts() const { return counts_; }
   // The planned pages could not be had: nothing of the batch is known to be right.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
@@ -49,13 +52,14 @@ class BatchOutput {
   // What is not used of the data yet.
   [[nodiscard]] MutableBytes room() { return buffer_.bytes().subspan(data_size_); }
   void use(size_t size);
-  void add(const PageRecord& record);
+  void add(const PageRecord& record, const PageHash& hash = {});
 
  private:
   Buffer buffer_;
   size_t data_size_ = 0;
   unsigned record_count_ = 0;
   std::array<PageRecord, kBatchPages> records_{};
+  std::array<PageHash, kBatchPages> hashes_{};
   PageCounts counts_;
   std::optional<Error> error_;
 };

@@ -28,9 +28,10 @@ Run next_run(const ChunkBits& planned, const ChunkBits& now, unsigned from) {
 }  // namespace
 
 Result<BatchWorker> BatchWorker::create(const PageSourceFactory& sources,
-                                        const CodingOptions& options, size_t page_size) {
+                                        const CodingOptions& options, size_t page_size,
+                                        const DuplicateIndex* duplicates) {
   DW_ASSIGN(std::unique_ptr<PageSource> source, sources());
-  DW_ASSIGN(std::unique_ptr<BatchCoder> coder, make_batch_coder(options, page_size));
+  DW_ASSIGN(std::unique_ptr<BatchCoder> coder, make_batch_coder(options, page_size, duplicates));
   return BatchWorker(std::move(source), std::move(coder));
 }
 

@@ -25,7 +25,7 @@ using PlannedBits = std::function<Result<ChunkBits>(uint64_t first_pfn)>;
 class BatchWorker {
  public:
   static Result<BatchWorker> create(const PageSourceFactory& sources, const CodingOptions& options,
-                                    size_t page_size);
+                                    size_t page_size, const DuplicateIndex* duplicates);
 
   // Leaves one record for each page of the batch in `output`.
   void process(const PlannedBatch& batch, const PlannedBits& planned_bits, BatchOutput& output);

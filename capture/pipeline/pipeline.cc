@@ -13,14 +13,20 @@ constexpr size_t kWaitingSlots = 2;
 
 size_t Pipeline::memory_bytes(const PipelineOptions& options, size_t page_size) {
   size_t slot = batch_data_bytes(options.coding, page_size) + sizeof(Slot);
-  return (options.threads + kWaitingSlots) * slot +
+  size_t duplicates = options.coding.share_duplicates ? DuplicateIndex::memory_bytes() : 0;
+  return duplicates + (options.threads + kWaitingSlots) * slot +
          options.threads * batch_coder_memory_bytes(options.coding, page_size);
 }
 
 Result<Pipeline> Pipeline::create(const PageSourceFactory& sources, const PipelineOptions& options,
                                   size_t page_size) {
-  DW_CHECK(options.threads >= 1);
+  DW_CHECK(options.threads >= 1 && options.threads <= kMaxThreads);
+  static_assert(kMaxThreads + kWaitingSlots <= DuplicateIndex::kDistance);
   Pipeline pipeline;
+  if (options.coding.share_duplicates) {
+    DW_ASSIGN(DuplicateIndex duplicates, DuplicateIndex::create());
+    pipeline.duplicates_ = std::make_unique<DuplicateIndex>(std::move(duplicates));
+  }
   pipeline.workers_.reserve(options.threads);
   pipeline.slots_.reserve(options.threads + kWaitingSlots);
   for (size_t i = 0; i < kWaitingSlots; ++i) DW_TRY(pipeline.add_slot(options, page_size));
@@ -44,7 +50,8 @@ Status Pipeline::add_slot(const PipelineOptions& options, size_t page_size) {
 
 Status Pipeline::add_worker(const PageSourceFactory& sources, const PipelineOptions& options,
                             size_t page_size) {
-  DW_ASSIGN(BatchWorker worker, BatchWorker::create(sources, options.coding, page_size));
+  DW_ASSIGN(BatchWorker worker,
+            BatchWorker::create(sources, options.coding, page_size, duplicates_.get()));
   DW_TRY(add_slot(options, page_size));
   workers_.push_back(std::move(worker));
   return {};
@@ -56,7 +63,9 @@ void Pipeline::remove_worker() {
 }
 
 Pipeline::Pipeline(Pipeline&& other) noexcept
-    : workers_(std::move(other.workers_)), slots_(std::move(other.slots_)) {
+    : duplicates_(std::move(other.duplicates_)),
+      workers_(std::move(other.workers_)),
+      slots_(std::move(other.slots_)) {
   DW_CHECK(!other.cursor_);  // not once it ran
 }
 
@@ -90,7 +99,7 @@ Status Pipeline::process_all(const Consume& consume) {
   Slot& slot = slots_[0];
   while (cursor_->next(slot.batch)) {
     workers_[0].process(slot.batch, *planned_bits_, slot.output);
-    DW_TRY(consume(slot.batch, slot.output));
+    DW_TRY(commit(slot, consume));
   }
   return {};
 }
@@ -140,11 +149,24 @@ Status Pipeline::commit_all(const Consume& consume) {
       });
       if (slot.state != Slot::State::kReady) return {};
     }
-    DW_TRY(consume(slot.batch, slot.output));
+    DW_TRY(commit(slot, consume));
     std::lock_guard lock(mutex_);
     slot.state = Slot::State::kFree;
     slot_freed_.notify_one();
   }
+}
+
+// Before the slot is freed, so that every worker that may look for them sees the batch's pages.
+Status Pipeline::commit(const Slot& slot, const Consume& consume) {
+  DW_ASSIGN(uint64_t begin, consume(slot.batch, slot.output));
+  if (!duplicates_) return {};
+  std::span<const PageRecord> records = slot.output.records();
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (records[i].state != PageState::kStored) continue;
+    duplicates_->add(slot.batch.sequence(), slot.output.hash(i),
+                     {.where = begin + records[i].where, .size = records[i].size});
+  }
+  return {};
 }
 
 void Pipeline::stop() {

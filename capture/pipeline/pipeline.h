@@ -26,10 +26,15 @@ struct PipelineOptions {
 
 class Pipeline {
  public:
-  using Consume = std::function<Status(const PlannedBatch&, const BatchOutput&)>;
+  // Returns where in the file the batch's data begins (of use for duplicates only).
+  using Consume = std::function<Result<uint64_t>(const PlannedBatch&, const BatchOutput&)>;
+  // More would work on batches too far apart to look for duplicates (duplicate_index.h), and are
+  // more than any disk or network can follow.
+  static constexpr unsigned kMaxThreads = 30;
 
   // Allocates slots and workers; with less memory than `options.threads` needs, fewer workers, but
-  // at least one. What `sources` makes must outlive the pipeline. `page_size` in bytes.
+  // at least one. At most kMaxThreads. What `sources` makes must outlive the pipeline. `page_size`
+  // in bytes.
   static Result<Pipeline> create(const PageSourceFactory& sources, const PipelineOptions& options,
                                  size_t page_size);
   Pipeline(Pipeline&& other) noexcept;
@@ -74,8 +79,10 @@ class Pipeline {
   // The whole plan on the calling thread.
   Status process_all(const Consume& consume);
   Status commit_all(const Consume& consume);
+  Status commit(const Slot& slot, const Consume& consume);
   void stop();
 
+  std::unique_ptr<DuplicateIndex> duplicates_;  // the workers point to it
   std::vector<BatchWorker> workers_;
   std::vector<Slot> slots_;
 

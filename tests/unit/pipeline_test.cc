@@ -68,13 +68,14 @@ Run run_pipeline(const Vmcore& vmcore, unsigned threads, size_t fail_at = ~size_
   CHECK(pipeline.threads() == threads);
   Run run;
   run.status = pipeline.run(
-      plan, bits_of(vmcore), [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
+      plan, bits_of(vmcore),
+      [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
         if (run.chunks.size() == fail_at) return Error(ErrorKind::kNoSpace, "the test says so");
         run.chunks.insert(run.chunks.end(), batch.chunks().begin(), batch.chunks().end());
         run.data.insert(run.data.end(), output.data().begin(), output.data().end());
         run.records.insert(run.records.end(), output.records().begin(), output.records().end());
         run.counts += output.counts();
-        return {};
+        return uint64_t{0};
       });
   return run;
 }
@@ -158,9 +159,9 @@ TEST_CASE("pipeline: an empty plan ends at once") {
   for (unsigned threads : kThreadCounts) {
     Pipeline pipeline = create(vmcore, threads);
     int calls = 0;
-    Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&&...) -> Status {
+    Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&&...) -> Result<uint64_t> {
       ++calls;
-      return {};
+      return uint64_t{0};
     });
     CHECK(run.ok());
     CHECK(calls == 0);
@@ -173,10 +174,11 @@ TEST_CASE("pipeline: dump level 0 stores zero pages like others") {
   Plan plan = whole_plan(vmcore).plan;
   Pipeline pipeline = create(vmcore, 2, {.compression = {}, .share_zero_pages = false});
   PageCounts counts;
-  Status run = pipeline.run(plan, bits_of(vmcore), [&](auto&, const BatchOutput& output) -> Status {
-    counts += output.counts();
-    return {};
-  });
+  Status run = pipeline.run(plan, bits_of(vmcore),
+                            [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
+                              counts += output.counts();
+                              return uint64_t{0};
+                            });
   CHECK(run.ok());
   CHECK(counts.stored == 40 * 256);
 }
@@ -196,11 +198,12 @@ TEST_CASE("pipeline: where pass 2 judges differently, the plan holds and the chu
   Pipeline pipeline = create(vmcore, 2);
   auto planned = [&](uint64_t) -> Result<ChunkBits> { return ChunkBits{1 << 3 | 1 << 9}; };
   PageCounts counts;
-  Status run = pipeline.run(plan, planned, [&](auto&, const BatchOutput& output) -> Status {
-    counts += output.counts();
-    CHECK(output.records().size() == 2);
-    return {};
-  });
+  Status run =
+      pipeline.run(plan, planned, [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
+        counts += output.counts();
+        CHECK(output.records().size() == 2);
+        return uint64_t{0};
+      });
   CHECK(run.ok());
   CHECK(counts.changed_chunks == 1);
   CHECK(counts.stored == 2);
@@ -234,15 +237,16 @@ TEST_CASE("pipeline: a page that took another's place gets no descriptor of it")
   Plan plan = whole_plan(before).plan;
   Pipeline pipeline = create(after, 1);
   unsigned chunks = 0;
-  Status run = pipeline.run(plan, bits_of(before), [&](auto&, const BatchOutput& output) -> Status {
-    ++chunks;
-    REQUIRE(output.records().size() == 255);
-    // Page 63 is gone and everything else stands where it was; page 127 has no place.
-    for (size_t rank = 0; rank < 255; ++rank)
-      CHECK((output.records()[rank].state == PageState::kMissing) == (rank == 63));
-    CHECK(output.counts().changed_chunks == 1);
-    return {};
-  });
+  Status run = pipeline.run(
+      plan, bits_of(before), [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
+        ++chunks;
+        REQUIRE(output.records().size() == 255);
+        // Page 63 is gone and everything else stands where it was; page 127 has no place.
+        for (size_t rank = 0; rank < 255; ++rank)
+          CHECK((output.records()[rank].state == PageState::kMissing) == (rank == 63));
+        CHECK(output.counts().changed_chunks == 1);
+        return uint64_t{0};
+      });
   CHECK(run.ok());
   CHECK(chunks == 1);
 }
@@ -255,11 +259,12 @@ TEST_CASE("pipeline: a bitmap that cannot be read back is an error, not a change
   PlannedBits broken = [](uint64_t) -> Result<ChunkBits> {
     return Error::from_errno("cannot read", EIO);
   };
-  Status run = pipeline.run(plan, broken, [&](auto&, const BatchOutput& output) -> Status {
-    REQUIRE(output.error().has_value());
-    CHECK(output.counts().stored == 0);
-    return *output.error();
-  });
+  Status run =
+      pipeline.run(plan, broken, [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
+        REQUIRE(output.error().has_value());
+        CHECK(output.counts().stored == 0);
+        return *output.error();
+      });
   REQUIRE_FALSE(run.ok());
   CHECK(run.error().errno_value() == EIO);
 }
@@ -279,13 +284,71 @@ TEST_CASE("pipeline: without a bitmap to read back, a chunk that changed loses i
   Plan plan = std::move(plan_builder).finish();
   Pipeline pipeline = create(vmcore, 2);
   PageCounts counts;
-  Status run = pipeline.run(plan, {}, [&](auto&, const BatchOutput& output) -> Status {
+  Status run = pipeline.run(plan, {}, [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
     CHECK_FALSE(output.error().has_value());
     counts += output.counts();
-    return {};
+    return uint64_t{0};
   });
   CHECK(run.ok());
   CHECK(counts.missing == 255);
   CHECK(counts.changed_chunks == 1);
   CHECK(counts.readable() == 256);
+}
+
+namespace {
+
+// 100 chunks; a page's bytes repeat within its chunk, in the next one, and 40 chunks on.
+VmcoreBuilder repeating_pages() {
+  VmcoreBuilder builder;
+  builder.add_ram(0x100000, 100 << 20);
+  for (uint64_t i = 0; i < 100; ++i) {
+    uint64_t at = 0x100000 + (i << 20);
+    for (uint64_t copy = 0; copy < 3; ++copy)
+      builder.fill_random(at + copy * kPageBytes, kPageBytes, 1000 + i);
+    builder.fill_random(at + 10 * kPageBytes, kPageBytes, 2000 + i / 2);
+    builder.fill_random(at + 11 * kPageBytes, kPageBytes, 3000 + i % 40);
+  }
+  return builder;
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: bytes that were stored before are stored once, for any number of threads") {
+  TemporaryVmcore file(repeating_pages());
+  Vmcore vmcore = open(file);
+  Plan plan = whole_plan(vmcore).plan;
+  std::vector<PageRecord> expected;
+  for (unsigned threads : kThreadCounts) {
+    CAPTURE(threads);
+    Pipeline pipeline = create(vmcore, threads, {.compression = {}, .share_duplicates = true});
+    PageCounts counts;
+    std::vector<std::byte> written;
+    std::vector<PageRecord> records;
+    Status run =
+        pipeline.run(plan, bits_of(vmcore),
+                     [&](const PlannedBatch&, const BatchOutput& output) -> Result<uint64_t> {
+                       uint64_t begin = written.size();
+                       written.insert(written.end(), output.data().begin(), output.data().end());
+                       for (PageRecord record : output.records()) {
+                         if (record.state != PageState::kEarlier) record.where += begin;
+                         records.push_back(record);
+                       }
+                       counts += output.counts();
+                       return begin;
+                     });
+    REQUIRE(run.ok());
+    // In each chunk two copies; of the pages that repeat 40 chunks on, all but the first 40. The
+    // neighbour's are too near.
+    CHECK(counts.shared == 100 * 2 + 60);
+    CHECK(counts.stored == 100 * 5 - counts.shared);
+    CHECK(counts.readable() == 100 * 256);
+    for (size_t chunk = 0; chunk < 100; ++chunk) {
+      const PageRecord* page = &records[chunk * 256];
+      CHECK((page[1].state == PageState::kSame && page[1].where == page[0].where));
+      if (chunk >= 40) CHECK(page[11].where == records[(chunk % 40) * 256 + 11].where);
+    }
+    if (expected.empty()) expected = records;
+    CHECK(std::ranges::equal(records, expected,
+                             [](auto& a, auto& b) { return same(a, b) && a.where == b.where; }));
+  }
 }

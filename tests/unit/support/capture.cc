@@ -28,7 +28,8 @@ Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings&
   VmcoreLayout layout;  // of no known kernel: every page is kept
   DW_ASSIGN(PassOne pass, PassOne::create(vmcore, layout, 1, settings.threads));
   PipelineOptions options{.threads = settings.threads,
-                          .coding = {.compression = settings.compression}};
+                          .coding = {.compression = settings.compression,
+                                     .share_duplicates = settings.share_duplicates}};
   DW_ASSIGN(Pipeline pipeline,
             Pipeline::create([&] { return VmcorePageSource::create(vmcore, layout, 1); }, options,
                              vmcore.page_size()));
@@ -46,10 +47,11 @@ Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings&
     DW_TRY(writer->read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
     return bits;
   };
-  auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Status {
+  auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
     counts += output.counts();
-    DW_TRY(writer->append(batch, output));
-    return settings.checkpoint_each_batch ? writer->checkpoint() : Status();
+    DW_ASSIGN(uint64_t begin, writer->append(batch, output));
+    if (settings.checkpoint_each_batch) DW_TRY(writer->checkpoint());
+    return begin;
   };
   Status copied = pipeline.run(result.plan, planned, consume);
   Status finished =

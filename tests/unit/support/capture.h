@@ -11,6 +11,7 @@ struct CaptureSettings {
   CompressionOptions compression;
   unsigned threads = 1;
   bool checkpoint_each_batch = false;
+  bool share_duplicates = true;
 };
 
 KdumpDescription describe(const Vmcore& vmcore, Compression compression);

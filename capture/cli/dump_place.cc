@@ -47,19 +47,19 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
   DW_ASSIGN(place.root, FileTarget::open_root(directory));
   for (int i = 1; i <= kMaxSameName; ++i) {
     place.name = i == 1 ? name : name + "-" + std::to_string(i);
-    DW_ASSIGN(Standing standing, FileTarget::look(place.root.get(), place.name));
-    if (standing == Standing::kNothing) return place;
-    if (standing == Standing::kOther) continue;
-    bool sealed = standing == Standing::kSealed;
-    std::string path = place.name + "/" + (sealed ? kSealedName : kIncompleteName);
+    DW_ASSIGN(StandingDump found, FileTarget::look(place.root.get(), place.name));
+    if (found.standing == Standing::kNothing) return place;
+    if (found.standing == Standing::kOther) continue;
+    bool sealed = found.standing == Standing::kSealed;
+    std::string path = place.name + "/" + found.file;
     std::optional<KdumpReader> reader = open_if_same_crash(place.root.get(), path, notes);
     if (!reader) continue;
     if (is_whole(*reader)) {
       // The name comes last, and may not have been given.
-      Status named = sealed ? Status() : FileTarget::seal_finished(place.root.get(), place.name);
+      Status named = sealed ? Status() : FileTarget::seal_finished(place.root.get(), place.name, found.file);
       // Whoever wrote it may have done so in this very moment.
-      DW_ASSIGN(Standing now, FileTarget::look(place.root.get(), place.name));
-      if (now != Standing::kSealed) return named.error();
+      DW_ASSIGN(StandingDump now, FileTarget::look(place.root.get(), place.name));
+      if (now.standing != Standing::kSealed) return named.error();
       place.saved_already = true;
       return place;
     }

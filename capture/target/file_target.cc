@@ -56,6 +56,10 @@ Status sync_fd(int fd, const char* what) {
   return {};
 }
 
+std::string incomplete_name(const char* dump) {
+  return std::string(dump) + std::string(kIncompleteSuffix);
+}
+
 // Makes the entries of the directory that holds `path` durable.
 Status sync_parent(const std::string& path) {
   size_t slash = path.rfind('/');
@@ -108,31 +112,37 @@ Result<Fd> FileTarget::open_root(const std::string& directory) {
   return root;
 }
 
-Result<Standing> FileTarget::look(int root, const std::string& name) {
-  DW_ASSIGN(bool sealed, exists_in(root, (name + "/" + kSealedName).c_str()));
-  if (sealed) return Standing::kSealed;
-  DW_ASSIGN(bool incomplete, exists_in(root, (name + "/" + kIncompleteName).c_str()));
-  if (incomplete) return Standing::kIncomplete;
+Result<StandingDump> FileTarget::look(int root, const std::string& name) {
+  for (Standing standing : {Standing::kSealed, Standing::kIncomplete}) {
+    for (const char* dump : kDumpNames) {
+      std::string file = standing == Standing::kSealed ? dump : incomplete_name(dump);
+      DW_ASSIGN(bool exists, exists_in(root, (name + "/" + file).c_str()));
+      if (exists) return StandingDump{.standing = standing, .file = file};
+    }
+  }
   struct stat status;
   bool other =
       ::fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(status.st_mode);
-  return other ? Standing::kOther : Standing::kNothing;
+  return StandingDump{.standing = other ? Standing::kOther : Standing::kNothing, .file = {}};
 }
 
-Status FileTarget::seal_finished(int root, const std::string& name) {
+Status FileTarget::seal_finished(int root, const std::string& name, const std::string& file_name) {
+  DW_CHECK(file_name.ends_with(kIncompleteSuffix));
+  std::string sealed = file_name.substr(0, file_name.size() - kIncompleteSuffix.size());
   DW_ASSIGN(Fd directory, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
-  DW_ASSIGN(Fd file, open_file_at(directory.get(), kIncompleteName, O_RDWR));
+  DW_ASSIGN(Fd file, open_file_at(directory.get(), file_name.c_str(), O_RDWR));
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
     return Error::from_errno("cannot lock").on(name).hint(kRunningHint);
   // What we read may stand in memory only.
   DW_TRY(sync_fd(file.get(), "cannot sync"));
-  DW_TRY(rename_in(directory.get(), kIncompleteName, kSealedName));
+  DW_TRY(rename_in(directory.get(), file_name.c_str(), sealed.c_str()));
   return sync_fd(directory.get(), "cannot sync the directory");
 }
 
-Result<FileTarget> FileTarget::create(int root, const std::string& name,
-                                      const std::string& display) {
+Result<FileTarget> FileTarget::create(int root, const std::string& name, const std::string& display,
+                                      const char* file_name) {
   FileTarget target;
+  target.file_name_ = file_name;
   target.name_ = name;
   target.display_ = display;
   DW_ASSIGN(target.root_, open_file_at(root, ".", O_RDONLY | O_DIRECTORY));
@@ -149,6 +159,8 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name,
   target.file_ = std::move(*file);
   DW_TRY(target.take_staged_file());
   target.owned_ = true;
+  // Of a run that was cut off, as a staged file may be. Writing to it would empty it anyway.
+  (void)::unlinkat(target.directory_.get(), kSumsName, 0);
   return target;
 }
 
@@ -157,13 +169,15 @@ Status FileTarget::take_staged_file() {
     Error error = Error::from_errno("cannot lock").on(path());
     return error.hint(kRunningHint);
   }
-  // Between open and lock the file may have become another capture's dump: then it is not ours.
+  // Between open and lock the file may have become another capture's dump: then it is not ours, and
+  // neither are the sums.
   struct stat ours;
   struct stat named;
   bool same = ::fstat(file_.get(), &ours) == 0 &&
               ::fstatat(directory_.get(), kStagedName, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
               ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-  if (!same) {
+  DW_ASSIGN(StandingDump other, look(root_.get(), name_));
+  if (!same || other.standing != Standing::kNothing) {
     Error error = Error::from_errno("changed while it was opened", EBUSY).on(path());
     return error.hint(kRunningHint);
   }
@@ -176,21 +190,31 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
     : root_(std::move(other.root_)),
       directory_(std::move(other.directory_)),
       file_(std::move(other.file_)),
+      sums_(std::move(other.sums_)),
+      sums_size_(other.sums_size_),
       name_(std::move(other.name_)),
       display_(std::move(other.display_)),
-      current_name_(other.current_name_),
+      file_name_(other.file_name_),
+      current_name_(std::move(other.current_name_)),
       owned_(std::exchange(other.owned_, false)),
       sync_failed_(other.sync_failed_.load()),
-      writeback_started_(other.writeback_started_) {}
+      dirty_bytes_(other.dirty_bytes_),
+      dirty_(other.dirty_),
+      under_way_(other.under_way_) {}
 
 FileTarget::~FileTarget() {
   if (!owned_ || current_name_ != kStagedName) return;
   // Nothing depends on these: a staged file that stays is written anew by the next run.
+  if (sums_.valid()) (void)::unlinkat(directory_.get(), kSumsName, 0);
   (void)::unlinkat(directory_.get(), kStagedName, 0);
   (void)::unlinkat(root_.get(), name_.c_str(), AT_REMOVEDIR);
 }
 
 Error FileTarget::failed(const Error& error) { return with_hint(Error(error).on(path())); }
+
+Error FileTarget::sums_failed(const Error& error) const {
+  return with_hint(Error(error).on(display_ + "/" + kSumsName));
+}
 
 Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
   int result;
@@ -208,25 +232,30 @@ Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
 Status FileTarget::write_at(uint64_t offset, Bytes bytes) {
   Status written = write_all_at(file_.get(), bytes, offset);
   if (!written.ok()) return failed(written.error());
-  return pace_writeback(offset + bytes.size());
+  return pace_writeback(offset, bytes.size());
 }
 
 // Waiting for written pages takes the disk's error out of the descriptor, so that fdatasync() would
 // not report it any more: an error here is as final as one of sync().
-Status FileTarget::pace_writeback(uint64_t end) {
+Status FileTarget::pace_writeback(uint64_t offset, uint64_t length) {
   std::lock_guard lock(writeback_mutex_);
-  if (end < writeback_started_ + kWritebackBytes) return {};
-  uint64_t begin = std::exchange(writeback_started_, end);
-  DW_TRY(write_back(begin, end - begin, SYNC_FILE_RANGE_WRITE));
-  if (begin < kWritebackBytes) return {};
+  // Not every format is written from front to back: what counts is how much is dirty, not where.
+  dirty_bytes_ += length;
+  dirty_.begin = std::min(dirty_.begin, offset);
+  dirty_.end = std::max(dirty_.end, offset + length);
+  if (dirty_bytes_ < kWritebackBytes) return {};
+  dirty_bytes_ = 0;
+  Span now = std::exchange(dirty_, {});
+  Span before = std::exchange(under_way_, now);
+  DW_TRY(write_back(now, SYNC_FILE_RANGE_WRITE));
+  if (before.end == 0) return {};
   return write_back(
-      begin - kWritebackBytes, kWritebackBytes,
-      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+      before, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
-Status FileTarget::write_back(uint64_t offset, uint64_t length, unsigned flags) {
-  if (::sync_file_range(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(length),
-                        flags) == 0)
+Status FileTarget::write_back(const Span& span, unsigned flags) {
+  if (::sync_file_range(file_.get(), static_cast<off_t>(span.begin),
+                        static_cast<off_t>(span.end - span.begin), flags) == 0)
     return {};
   // Not every file system can; pacing is then left to the kernel.
   if (errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return {};
@@ -237,6 +266,27 @@ Status FileTarget::write_back(uint64_t offset, uint64_t length, unsigned flags) 
 Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
   Status read = read_exact_at(file_.get(), into, offset);
   if (!read.ok()) return failed(read.error());
+  return {};
+}
+
+Status FileTarget::open_sums() {
+  Result<Fd> file = open_file_at(directory_.get(), kSumsName, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  if (!file.ok()) return sums_failed(file.error());
+  sums_ = std::move(*file);
+  return {};
+}
+
+Status FileTarget::append_sums(Bytes bytes) {
+  if (!sums_.valid()) DW_TRY(open_sums());
+  Status written = write_all_at(sums_.get(), bytes, sums_size_);
+  if (!written.ok()) return sums_failed(written.error());
+  sums_size_ += bytes.size();
+  return {};
+}
+
+Status FileTarget::read_sums(uint64_t offset, MutableBytes into) {
+  Status read = read_exact_at(sums_.get(), into, offset);
+  if (!read.ok()) return sums_failed(read.error());
   return {};
 }
 
@@ -259,14 +309,16 @@ Status FileTarget::put_file(const char* name, Bytes content) {
 Status FileTarget::sync() {
   // After one failure the kernel may report success and yet have dropped the data.
   if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
-  if (::fdatasync(file_.get()) == 0) return {};
+  bool synced = ::fdatasync(file_.get()) == 0;
+  if (synced && (!sums_.valid() || ::fdatasync(sums_.get()) == 0)) return {};
   sync_failed_ = true;
-  return failed(Error::from_errno("cannot sync"));
+  Error error = Error::from_errno("cannot sync");
+  return synced ? sums_failed(error) : failed(error);
 }
 
-Status FileTarget::rename_to(const char* name) {
+Status FileTarget::rename_to(const std::string& name) {
   if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
-  Status renamed = rename_in(directory_.get(), current_name_, name);
+  Status renamed = rename_in(directory_.get(), current_name_.c_str(), name.c_str());
   if (!renamed.ok()) return failed(renamed.error());
   current_name_ = name;
   Status synced = sync_fd(directory_.get(), "cannot sync the directory");
@@ -274,8 +326,8 @@ Status FileTarget::rename_to(const char* name) {
   return {};
 }
 
-Status FileTarget::publish() { return rename_to(kIncompleteName); }
+Status FileTarget::publish() { return rename_to(incomplete_name(file_name_)); }
 
-Status FileTarget::seal() { return rename_to(kSealedName); }
+Status FileTarget::seal() { return rename_to(file_name_); }
 
 }  // namespace dw

@@ -1,4 +1,5 @@
-// A dump as a file on a mounted file system: DIR/NAME/vmcore.
+// A dump as a file on a mounted file system: DIR/NAME/vmcore, or vmcore.zst and so on by its
+// format.
 //
 // Staged as `vmcore.new`, published as `vmcore.incomplete`, sealed as `vmcore`; each step is a
 // rename that is synced. What was staged but never published is removed again; what was published
@@ -7,17 +8,31 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "capture/base/fd.h"
 #include "capture/target/target.h"
 
 namespace dw {
 
+// The same for every format: it is what keeps two captures out of one directory.
 inline constexpr const char* kStagedName = "vmcore.new";
-inline constexpr const char* kIncompleteName = "vmcore.incomplete";
+inline constexpr std::string_view kIncompleteSuffix = ".incomplete";
+
+// What a whole dump is called, by its format.
 inline constexpr const char* kSealedName = "vmcore";
+inline constexpr const char* kIncompleteName = "vmcore.incomplete";
+inline constexpr const char* kZstdStreamName = "vmcore.zst";
+inline constexpr const char* kLz4StreamName = "vmcore.lz4";
+inline constexpr const char* kElfName = "vmcore.elf";
+inline constexpr const char* kDumpNames[] = {kSealedName, kZstdStreamName, kLz4StreamName,
+                                             kElfName};
+
+// The dump's checksums, beside it.
+inline constexpr const char* kSumsName = "vmcore.sums";
 
 // What stands in a dump's directory already.
 enum class Standing : uint8_t {
@@ -27,6 +42,11 @@ enum class Standing : uint8_t {
   kOther,  // not a directory at all
 };
 
+struct StandingDump {
+  Standing standing = Standing::kNothing;
+  std::string file;  // its name in the dump's directory; a sealed one if there are several
+};
+
 class FileTarget : public Target {
  public:
   // Opens DIR (`directory`, made with its parents if missing). Errors name it: not a directory, not
@@ -34,14 +54,16 @@ class FileTarget : public Target {
   static Result<Fd> open_root(const std::string& directory);
 
   // What is in the dump directory `name` under `root`.
-  static Result<Standing> look(int root, const std::string& name);
+  static Result<StandingDump> look(int root, const std::string& name);
 
-  // Gives a published dump its final name: power went when all but that was done.
-  static Status seal_finished(int root, const std::string& name);
+  // Gives the published dump `file` (NAME.incomplete) its final name: power went when all but that
+  // was done.
+  static Status seal_finished(int root, const std::string& name, const std::string& file);
 
   // Makes the dump directory (mode 0700) and the staged file (0600) in it. `display` is the
-  // directory's path for messages.
-  static Result<FileTarget> create(int root, const std::string& name, const std::string& display);
+  // directory's path for messages, `file` what the dump will be called: one of kDumpNames.
+  static Result<FileTarget> create(int root, const std::string& name, const std::string& display,
+                                   const char* file = kSealedName);
 
   FileTarget(FileTarget&& other) noexcept;
   FileTarget& operator=(FileTarget&&) = delete;
@@ -51,34 +73,47 @@ class FileTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status append_sums(Bytes bytes) override;
+  Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
 
-  // Path of the dump as it is called now.
-  [[nodiscard]] std::string path() const { return display_ + "/" + current_name_; }
+  [[nodiscard]] std::string path() const override { return display_ + "/" + current_name_; }
 
  private:
+  struct Span {  // of the file, in bytes
+    uint64_t begin = UINT64_MAX;
+    uint64_t end = 0;
+  };
+
   FileTarget() = default;
 
   Status take_staged_file();
-  Status rename_to(const char* name);
+  Status open_sums();
+  Status rename_to(const std::string& name);
   Error failed(const Error& error);
-  Status pace_writeback(uint64_t end);
-  Status write_back(uint64_t offset, uint64_t length, unsigned flags);
+  Error sums_failed(const Error& error) const;
+  Status pace_writeback(uint64_t offset, uint64_t length);
+  Status write_back(const Span& span, unsigned flags);
 
   Fd root_;       // DIR
   Fd directory_;  // DIR/NAME
   Fd file_;
+  Fd sums_;  // from the first append_sums() on
+  uint64_t sums_size_ = 0;
   std::string name_;
   std::string display_;
-  const char* current_name_ = kStagedName;
+  const char* file_name_ = kSealedName;
+  std::string current_name_ = kStagedName;
   bool owned_ = false;  // false once moved from
   // Then nothing that was written is certain. Set by any thread that writes.
   std::atomic<bool> sync_failed_ = false;
   std::mutex writeback_mutex_;
-  uint64_t writeback_started_ = 0;  // up to this offset
+  uint64_t dirty_bytes_ = 0;  // written to dirty_
+  Span dirty_;                // not handed to the disk yet
+  Span under_way_;            // handed to the disk before that
 };
 
 }  // namespace dw

@@ -27,6 +27,18 @@ Status MemoryTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Status MemoryTarget::append_sums(Bytes bytes) {
+  sums_.insert(sums_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Status MemoryTarget::read_sums(uint64_t offset, MutableBytes into) {
+  if (!range_fits(offset, into.size(), sums_.size()))
+    return Error(ErrorKind::kBadInput, "the sums end too early").at(Where::kOffset, offset);
+  std::ranges::copy(std::span(sums_).subspan(offset, into.size()), into.begin());
+  return {};
+}
+
 Status MemoryTarget::put_file(const char* name, Bytes content) {
   files_[name].assign(content.begin(), content.end());
   return {};
@@ -34,6 +46,7 @@ Status MemoryTarget::put_file(const char* name, Bytes content) {
 
 Status MemoryTarget::sync() {
   synced_ = content_;
+  synced_sums_ = sums_;
   return {};
 }
 
@@ -66,6 +79,15 @@ Status FaultTarget::write_at(uint64_t offset, Bytes bytes) {
 
 Status FaultTarget::read_at(uint64_t offset, MutableBytes into) {
   return inner_->read_at(offset, into);
+}
+
+Status FaultTarget::append_sums(Bytes bytes) {
+  DW_TRY(count_call("cannot write the sums"));
+  return inner_->append_sums(bytes);
+}
+
+Status FaultTarget::read_sums(uint64_t offset, MutableBytes into) {
+  return inner_->read_sums(offset, into);
 }
 
 Status FaultTarget::put_file(const char* name, Bytes content) {

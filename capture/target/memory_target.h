@@ -21,15 +21,20 @@ class MemoryTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status append_sums(Bytes bytes) override;
+  Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
+  [[nodiscard]] std::string path() const override { return "memory"; }
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const std::vector<std::byte>& content() const { return content_; }
   // What a power cut now would leave at the least: nothing that was not synced.
   [[nodiscard]] const std::vector<std::byte>& synced() const { return synced_; }
+  [[nodiscard]] const std::vector<std::byte>& sums() const { return sums_; }
+  [[nodiscard]] const std::vector<std::byte>& synced_sums() const { return synced_sums_; }
   [[nodiscard]] State synced_state() const { return synced_state_; }
   [[nodiscard]] const std::map<std::string, std::vector<std::byte>>& files() const {
     return files_;
@@ -39,6 +44,8 @@ class MemoryTarget : public Target {
   std::mutex mutex_;
   std::vector<std::byte> content_;
   std::vector<std::byte> synced_;
+  std::vector<std::byte> sums_;
+  std::vector<std::byte> synced_sums_;
   std::map<std::string, std::vector<std::byte>> files_;
   State state_ = State::kStaged;
   State synced_state_ = State::kStaged;
@@ -54,10 +61,13 @@ class FaultTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status append_sums(Bytes bytes) override;
+  Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
+  [[nodiscard]] std::string path() const override { return "memory"; }
 
   [[nodiscard]] uint64_t calls() const { return calls_; }
 

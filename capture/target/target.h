@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
@@ -28,6 +29,16 @@ class Target {
   virtual Status write_at(uint64_t offset, Bytes bytes) = 0;
   virtual Status read_at(uint64_t offset, MutableBytes into) = 0;
 
+  // Whether the above holds. If not, write_at() takes the bytes from front to back without gaps,
+  // and nothing can be read back, put beside the dump or made durable: the calls for that do
+  // nothing, but for read_at() and the sums, which fail.
+  [[nodiscard]] virtual bool rewritable() const { return true; }
+
+  // A side file for the dump's checksums: appended to, and read back. Durable after the next
+  // sync(), like the dump.
+  virtual Status append_sums(Bytes bytes) = 0;
+  virtual Status read_sums(uint64_t offset, MutableBytes into) = 0;
+
   // Writes, or replaces, the small file `name` beside the dump; durable on return.
   virtual Status put_file(const char* name, Bytes content) = 0;
 
@@ -38,6 +49,9 @@ class Target {
   virtual Status publish() = 0;
   // published -> sealed. Called once, after sync().
   virtual Status seal() = 0;
+
+  // What the dump is called now, for messages.
+  [[nodiscard]] virtual std::string path() const = 0;
 };
 
 }  // namespace dw

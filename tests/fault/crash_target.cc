@@ -53,6 +53,22 @@ Status CrashTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Status CrashTarget::append_sums(Bytes bytes) {
+  std::lock_guard lock(mutex_);
+  DW_TRY(fail_if_due("cannot write the sums"));
+  sums_.insert(sums_.end(), bytes.begin(), bytes.end());
+  on_change();
+  return {};
+}
+
+Status CrashTarget::read_sums(uint64_t offset, MutableBytes into) {
+  std::lock_guard lock(mutex_);
+  if (!range_fits(offset, into.size(), sums_.size()))
+    return Error(ErrorKind::kBadInput, "the sums end too early").at(Where::kOffset, offset);
+  std::ranges::copy(std::span(sums_).subspan(offset, into.size()), into.begin());
+  return {};
+}
+
 Status CrashTarget::put_file(const char*, Bytes) {
   std::lock_guard lock(mutex_);
   return fail_if_due("cannot write");
@@ -66,6 +82,7 @@ Status CrashTarget::sync() {
     return failed;
   }
   durable_ = content_;
+  durable_sums_ = sums_;
   on_change();
   return {};
 }

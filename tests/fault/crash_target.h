@@ -34,15 +34,19 @@ class CrashTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status append_sums(Bytes bytes) override;
+  Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
+  [[nodiscard]] std::string path() const override { return "memory"; }
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] uint64_t calls() const { return calls_; }
   // A power cut now leaves only what was synced.
   [[nodiscard]] const Image& durable() const { return durable_; }
+  [[nodiscard]] const Image& durable_sums() const { return durable_sums_; }
   // A power cut now leaves some of what was not synced, drawn from `seed`.
   [[nodiscard]] Image partly_durable(uint64_t seed) const;
 
@@ -53,6 +57,8 @@ class CrashTarget : public Target {
   std::mutex mutex_;
   Image content_;
   Image durable_;
+  Image sums_;
+  Image durable_sums_;
   State state_ = State::kStaged;
   uint64_t calls_ = 0;
   uint64_t fail_at_;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -149,15 +150,78 @@ TEST_CASE("file_target: nothing that is there is overwritten") {
 TEST_CASE("file_target: what stands in a dump's directory") {
   TempDir dir;
   Fd root = std::move(FileTarget::open_root(dir.path()).value());
-  CHECK(FileTarget::look(root.get(), kName).value() == Standing::kNothing);
+  CHECK(FileTarget::look(root.get(), kName)->standing == Standing::kNothing);
   FileTarget target = create(dir);
-  CHECK(FileTarget::look(root.get(), kName).value() == Standing::kNothing);
+  CHECK(FileTarget::look(root.get(), kName)->standing == Standing::kNothing);
   REQUIRE(target.publish().ok());
-  CHECK(FileTarget::look(root.get(), kName).value() == Standing::kIncomplete);
+  CHECK(FileTarget::look(root.get(), kName)->standing == Standing::kIncomplete);
   REQUIRE(target.seal().ok());
-  CHECK(FileTarget::look(root.get(), kName).value() == Standing::kSealed);
+  CHECK(FileTarget::look(root.get(), kName)->standing == Standing::kSealed);
   write_file(dir / "file", "");
-  CHECK(FileTarget::look(root.get(), "file").value() == Standing::kOther);
+  CHECK(FileTarget::look(root.get(), "file")->standing == Standing::kOther);
+}
+
+TEST_CASE("file_target: each format has its name, before and after sealing") {
+  for (const char* name : kDumpNames) {
+    TempDir dir;
+    Fd root = std::move(FileTarget::open_root(dir.path()).value());
+    FileTarget target = std::move(FileTarget::create(root.get(), kName, dir / kName, name).value());
+    CHECK(target.path() == dir / "host-1/vmcore.new");
+    REQUIRE(target.publish().ok());
+    std::string incomplete = std::string(name) + ".incomplete";
+    CHECK(dir.tree() == Tree{"host-1", "host-1/" + incomplete});
+    StandingDump found = FileTarget::look(root.get(), kName).value();
+    CHECK(found.standing == Standing::kIncomplete);
+    CHECK(found.file == incomplete);
+    REQUIRE(target.seal().ok());
+    found = FileTarget::look(root.get(), kName).value();
+    CHECK(found.standing == Standing::kSealed);
+    CHECK(found.file == name);
+    CHECK(contains(create_error(dir), "another capture of this crash is running"));
+  }
+}
+
+TEST_CASE("file_target: a finished dump of any format gets its final name") {
+  for (const char* name : kDumpNames) {
+    TempDir dir;
+    Fd root = std::move(FileTarget::open_root(dir.path()).value());
+    REQUIRE(
+        std::move(FileTarget::create(root.get(), kName, dir / kName, name).value()).publish().ok());
+    StandingDump found = FileTarget::look(root.get(), kName).value();
+    REQUIRE(FileTarget::seal_finished(root.get(), kName, found.file).ok());
+    CHECK(dir.tree() == Tree{"host-1", std::string("host-1/") + name});
+  }
+}
+
+TEST_CASE("file_target: sums are a file beside the dump, from the first on") {
+  TempDir dir;
+  REQUIRE(::mkdir((dir / "host-1").c_str(), 0700) == 0);
+  write_file(dir / "host-1/vmcore.sums", "of a run that was cut off");
+  {
+    FileTarget target = create(dir);
+    CHECK(dir.tree() == Tree{"host-1", "host-1/vmcore.new"});
+    REQUIRE(target.append_sums(bytes("abc")).ok());
+    REQUIRE(target.append_sums(bytes("de")).ok());
+    CHECK(mode_of(dir / "host-1/vmcore.sums") == 0600);
+    std::vector<std::byte> back(4);
+    REQUIRE(target.read_sums(1, back).ok());
+    CHECK(std::ranges::equal(back, bytes("bcde")));
+    CHECK(contains(text_of(target.read_sums(2, back)), "host-1/vmcore.sums"));
+    REQUIRE(target.sync().ok());
+    FileTarget moved = std::move(target);
+    REQUIRE(moved.append_sums(bytes("f")).ok());
+    REQUIRE(moved.publish().ok());
+  }
+  CHECK(read_file(dir / "host-1/vmcore.sums") == "abcdef");
+}
+
+TEST_CASE("file_target: sums of what was never published go with it") {
+  TempDir dir;
+  {
+    FileTarget target = create(dir);
+    REQUIRE(target.append_sums(bytes("abc")).ok());
+  }
+  CHECK(dir.tree().empty());
 }
 
 TEST_CASE("file_target: the target's directory is made with its parents") {

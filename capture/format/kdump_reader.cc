@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "capture/base/checked.h"
-#include "capture/format/stream_format.h"
+#include "capture/pipeline/missing_page.h"
 
 namespace dw {
 

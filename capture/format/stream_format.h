@@ -58,8 +58,4 @@ static_assert(sizeof(ClosingFrame) == 64 && offsetof(ClosingFrame, content_bytes
 // XXH3-64 of what stands between the frame's length and its check.
 [[nodiscard]] uint64_t closing_check(const ClosingFrame& frame);
 
-// What stands in the slot of a page that could not be read. `page` has a multiple of 64 bytes.
-void fill_missing_page(MutableBytes page);
-[[nodiscard]] bool is_missing_page(Bytes page);
-
 }  // namespace dw

@@ -51,8 +51,9 @@ void BatchWorker::process_chunk(const PlannedChunk& chunk, const PlannedBits& pl
                                 BatchOutput& output) {
   ChunkBits now = source_->judge(chunk.first_pfn);
   ChunkBits planned = settle(chunk, now, planned_bits, output);
-  if (planned != now) output.count_changed_chunk();
-  if (planned == ChunkBits{})
+  bool known = planned != ChunkBits{};
+  if (!known || planned != now) output.count_changed_chunk();
+  if (!known)
     skip_pages(chunk.kept, output);
   else
     copy_pages(chunk.first_pfn, planned, now, output);

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "capture/pipeline/missing_page.h"
+
 using namespace dw;
 
 TEST_CASE("stream_format: the slot of a missing page is known again, whole only") {

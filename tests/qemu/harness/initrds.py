@@ -31,8 +31,10 @@ class Kernel:
         return self.root / "vmlinux"
 
 
-def fetch_kernel(role: str) -> Kernel:
-    root = Path(run_tool([HERE / "fetch-kernel", "--debug", role], timeout_s=900).strip())
+def fetch_kernel(role: str, *, vmlinux: bool = True) -> Kernel:
+    """vmlinux, of which crash needs the debug information, is a large download."""
+    options = ["--debug"] if vmlinux else []
+    root = Path(run_tool([HERE / "fetch-kernel", *options, role], timeout_s=900).strip())
     return Kernel(root, (root / "kver").read_text().strip())
 
 
@@ -82,8 +84,13 @@ def features(cell: Cell) -> str:
             f"BALLOON_KIB={cell.balloon_mib * 1024}\n")
 
 
-def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output: Path) -> None:
-    """The crashing kernel's: fills memory, loads the capture kernel, panics."""
+def fill_with_guest_load(cell: Cell) -> str:
+    return f"#!/bin/sh\nexec guest-load {' '.join(load_tasks(cell))}\n"
+
+
+def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output: Path, fill: str = "") -> None:
+    """The crashing kernel's: fills memory, loads the capture kernel, panics. `fill` is a script that fills the memory
+    instead of guest-load: it makes /run/ready and does not end. The first disk is mounted on /data."""
     archive = Archive()
     _add_busybox(archive)
     _add_kexec(archive)
@@ -91,7 +98,7 @@ def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output:
     archive.add_data("features", features(cell).encode())
     archive.add_file("bin/guest-load", guest_program("guest_load"))
     archive.add_file("init", HERE / "guest/init-first")
-    archive.add_data("load-tasks", " ".join(load_tasks(cell)).encode())
+    archive.add_data("fill", (fill or fill_with_guest_load(cell)).encode())
     archive.add_data("kexec-method", b"-s" if cell.kexec == "file" else b"-c")
     archive.add_data("capture/cmdline", capture_cmdline(cell).encode())
     archive.add_file("capture/vmlinuz", kernel.image)

@@ -96,10 +96,15 @@ class Machine:
             at += size
         return segments
 
-    def make_disks(self) -> None:
-        """The scratch disk of the first kernel, and the one that receives the dump."""
-        for path, size_mib, uuid in ((self._scratch_disk, 1024, "random"),
-                                     (self.dump_disk, 2 * self.cell.memory_mib + 256, DUMP_UUID)):
+    def make_disks(self, scratch: Path | None = None) -> None:
+        """The disk of the first kernel, empty or the given image, which the guest may change, and the one that
+        receives the dump."""
+        new = [(self.dump_disk, 2 * self.cell.memory_mib + 256, DUMP_UUID)]
+        if scratch is None:
+            new.append((self._scratch_disk, 1024, "random"))
+        else:
+            self._scratch_disk = scratch
+        for path, size_mib, uuid in new:
             path.unlink(missing_ok=True)
             run_tool(["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1", path,
                       f"{size_mib}M"], timeout_s=60)

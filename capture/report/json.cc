@@ -1,5 +1,6 @@
 #include "capture/report/json.h"
 
+#include <cmath>
 #include <cstdio>
 
 namespace dw {
@@ -53,12 +54,30 @@ JsonObject& JsonObject::add(std::string_view key, bool value) {
   return *this;
 }
 
+JsonObject& JsonObject::add(std::string_view key, double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.6g", value);
+  add_raw(key, std::isfinite(value) ? text : "null");
+  return *this;
+}
+
 JsonObject& JsonObject::add(std::string_view key, const JsonObject& value) {
   return add_object_text(key, value.text());
 }
 
+JsonObject& JsonObject::add(std::string_view key, const JsonArray& value) {
+  add_raw(key, value.text());
+  return *this;
+}
+
 JsonObject& JsonObject::add_object_text(std::string_view key, std::string_view object) {
   add_raw(key, object);
+  return *this;
+}
+
+JsonArray& JsonArray::add(const JsonObject& value) {
+  if (!elements_.empty()) elements_ += ", ";
+  elements_ += value.text();
   return *this;
 }
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 using namespace dw;
 
 TEST_CASE("json: fields of every type, in order") {
@@ -24,4 +26,20 @@ TEST_CASE("json: bytes that are no ASCII text become question marks") {
   JsonObject object;
   object.add("k", "\xff\x7f\xc3\xa4");
   CHECK(object.text() == R"({"k": "????"})");
+}
+
+TEST_CASE("json: fractions, and what is no number") {
+  JsonObject object;
+  object.add("third", 1.0 / 3).add("large", 2.5e12).add("none", 0.0);
+  object.add("inf", std::numeric_limits<double>::infinity());
+  object.add("nan", std::numeric_limits<double>::quiet_NaN());
+  CHECK(object.text() ==
+        R"({"third": 0.333333, "large": 2.5e+12, "none": 0, "inf": null, "nan": null})");
+}
+
+TEST_CASE("json: arrays of objects") {
+  JsonArray array;
+  CHECK(JsonObject().add("a", array).text() == R"({"a": []})");
+  array.add(JsonObject().add("n", 1)).add(JsonObject());
+  CHECK(JsonObject().add("a", array).text() == R"({"a": [{"n": 1}, {}]})");
 }

@@ -57,9 +57,10 @@ class Panel:
 
 
 def _shown(cell: Cell) -> dict[str, Measured]:
-    """By row's name: makedumpfile's methods at their best, then every own variant."""
+    """By row's name: makedumpfile's methods at their best, then dumpwright's but for those that are beside the point."""
     rows = {family: best for family in FAMILIES if (best := cell.best(family)) is not None}
-    rows |= {one.variant.name: one for one in cell.measured if not one.variant.peer and one.rounds}
+    rows |= {one.variant.name: one for one in cell.measured
+             if not one.variant.peer and one.variant.every == 1 and one.rounds}
     return rows
 
 

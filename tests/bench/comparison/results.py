@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from comparison.measure import Run
 from comparison.variants import GOALS, Goal, Variant, most_anonymous_bytes
+from comparison.verify import Shared
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Measured:
     sampled: Run
     # By the round's number. None: it was far from its family's best in the first run.
     rounds: dict[int, Run] = field(default_factory=dict)
+    shared: Shared = Shared()
 
     def wall(self) -> Spread:
         return spread([run.wall_s for run in self.rounds.values()])
@@ -69,7 +71,7 @@ class Cell:
     def raw(self) -> dict[str, object]:
         return {"load": self.load, "level": self.level, "kept_pages": self.kept_pages,
                 "variants": [{"name": one.variant.name, "arguments": one.variant.arguments,
-                              "sampled": asdict(one.sampled), "rounds": {number: asdict(run) for number, run in one.rounds.items()}}
+                              "sampled": asdict(one.sampled), "shared": asdict(one.shared), "rounds": {number: asdict(run) for number, run in one.rounds.items()}}
                              for one in self.measured]}
 
 

@@ -40,6 +40,17 @@ def cell_table(cell: Cell) -> list[str]:
     return lines
 
 
+def shared_lines(cell: Cell) -> list[str]:
+    """Dedup's gain, which is not the codec's."""
+    lines = []
+    for one in cell.measured:
+        if one.shared.pages:
+            share = one.shared.bytes / (one.sampled.bytes + one.shared.bytes)
+            lines.append(f"- {one.variant.name}: {one.shared.pages:,} duplicate pages are not stored again, which saves "
+                         f"{one.shared.bytes / 1e6:.1f} MB ({100 * share:.1f} %).")
+    return ["", *lines] if lines else []
+
+
 def goal_table(cells: list[Cell]) -> list[str]:
     """One line per goal and level, with all loads in it."""
     judged = judge(cells)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from comparison.measure import BenchError
 
 LIMIT_S = 300
+DESCRIPTOR = struct.Struct("<qIIQ")
 DECOMPRESSORS = {".zst": "zstd", ".lz4": "lz4"}
 
 
@@ -19,7 +22,6 @@ class Pages:
 
     kept: int | None = None
     by: str = ""
-    checks: list[str] = field(default_factory=list)
 
 
 def _run(command: list[str]) -> str:
@@ -41,6 +43,40 @@ def as_kdump(dump: Path) -> Path:
     _run([program, "-d", "-q", "-f", str(dump), "-o" if program == "zstd" else str(plain),
           *([str(plain)] if program == "zstd" else [])])
     return plain
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Pages of a kdump file that lie where another page's data lie, zero pages aside: what dedup saves."""
+
+    pages: int = 0
+    bytes: int = 0
+
+
+def count_shared(dump: Path) -> Shared:
+    with open(dump, "rb") as file:
+        head = file.read(464)
+        block, sub_blocks, bitmap_blocks = struct.unpack_from("<iii", head, 428)
+        file.seek((1 + sub_blocks) * block)
+        bitmaps = file.read(bitmap_blocks * block)
+        saved = bitmaps[len(bitmaps) // 2:]
+        count = int.from_bytes(saved, "little").bit_count()
+        table = file.read(count * DESCRIPTOR.size)
+    places = Counter((offset, size) for offset, size, _, _ in DESCRIPTOR.iter_unpack(table))
+    # Of all contents that of zero pages is the most frequent one, where they are kept.
+    frequent = places.most_common(1)
+    if frequent and is_zero_page(dump, *frequent[0][0]):
+        del places[frequent[0][0]]
+    again = {place: number - 1 for place, number in places.items() if number > 1}
+    return Shared(sum(again.values()), sum(size * number for (_, size), number in again.items()))
+
+
+def is_zero_page(dump: Path, offset: int, size: int) -> bool:
+    """4096 equal bytes take next to nothing, and uncompressed ones can be looked at."""
+    with open(dump, "rb") as file:
+        file.seek(offset)
+        data = file.read(size)
+    return size < 64 or not any(data)
 
 
 def verify(executable: Path, name: str, dump: Path, pages: Pages) -> Path:

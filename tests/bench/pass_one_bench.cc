@@ -23,14 +23,15 @@
 
 #include "capture/base/buffer.h"
 #include "capture/plan/pass_one.h"
-#include "tests/bench/rss_sampler.h"
 #include "tests/bench/synthetic_vmcore.h"
 #include "tests/unit/support/mounts.h"
+#include "tests/unit/support/rss_sampler.h"
 
 namespace {
 
 using namespace dw;
 using namespace dw::bench;
+using namespace dw::test;
 
 constexpr unsigned kDumpLevel = 31;
 constexpr double kGoalGBs = 8;

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-namespace dw::bench {
+namespace dw::test {
 
 // In KiB; 0 if the process is gone.
 [[nodiscard]] uint64_t anonymous_kib(const std::string& status_path);
@@ -32,4 +32,4 @@ class RssSampler {
   std::thread thread_;
 };
 
-}  // namespace dw::bench
+}  // namespace dw::test

@@ -1,4 +1,4 @@
-#include "tests/bench/rss_sampler.h"
+#include "tests/unit/support/rss_sampler.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace dw::bench {
+namespace dw::test {
 
 // Without the heap, so that the sampler does not show in what it samples.
 uint64_t anonymous_kib(const std::string& status_path) {
@@ -41,4 +41,4 @@ uint64_t RssSampler::stop() {
   return peak_kib_;
 }
 
-}  // namespace dw::bench
+}  // namespace dw::test

@@ -13,6 +13,7 @@
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/dump_place.h"
 #include "capture/cli/exit_status.h"
+#include "capture/cli/memory_budget.h"
 #include "capture/format/kdump_writer.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/pipeline/vmcore_page_source.h"
@@ -55,6 +56,7 @@ struct Capture {
   const Vmcore& vmcore;
   const VmcoreLayout& layout;
   const CrashFacts& facts;
+  const PipelineOptions& sizes;
   CaptureEvents& events;
 };
 
@@ -81,25 +83,39 @@ CodingOptions coding_of(const CaptureOptions& options, const Vmcore& vmcore) {
           .hash_seed = hash_seed_of(vmcore.headers().notes)};
 }
 
-// As many threads as there are CPUs or as asked for, but no more than memory allows.
-PipelineOptions size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
+MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Vmcore& vmcore) {
+  PipelineOptions none = pipeline;
+  none.threads = 0;
+  PipelineOptions one = pipeline;
+  one.threads = 1;
+  uint64_t page_size = vmcore.page_size();
+  uint64_t fixed = Pipeline::memory_bytes(none, page_size);
+  // A thread judges pages in both passes, with a classifier for each.
+  return {.fixed = kProgramBytes + Plan::memory_bytes(vmcore.memory(), false) +
+                   KdumpWriter::memory_bytes() + fixed,
+          .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
+                        VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
+}
+
+// As many threads as there are CPUs or as asked for, but no more than memory allows. A crash is the
+// wrong moment to refuse: then, and where nobody set a limit, one thread is tried whatever it
+// takes.
+Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
   unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
   PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
                            .coding = coding_of(options, vmcore)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
-  uint64_t fixed = Plan::memory_bytes(vmcore.memory(), false) + KdumpWriter::memory_bytes();
-  // A thread judges pages in both passes, with a classifier for each.
-  uint64_t per_thread = VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes();
-  auto needed = [&] {
-    return fixed + Pipeline::memory_bytes(pipeline, vmcore.page_size()) +
-           pipeline.threads * per_thread;
-  };
-  unsigned wanted = pipeline.threads;
-  while (pipeline.threads > 1 && needed() > limit) --pipeline.threads;
-  if (pipeline.threads < wanted)
+  Result<unsigned> fitting =
+      threads_that_fit(memory_needs(pipeline, vmcore), pipeline.threads, limit);
+  bool strict = options.memory_limit != 0 && !is_crash(options);
+  if (!fitting.ok() && strict) return fitting.error();
+  if (!fitting.ok()) print_warning(fitting.error());
+  unsigned threads = fitting.ok() ? *fitting : 1;
+  if (threads < pipeline.threads)
     print_message("memory for %u of %u threads; a larger crashkernel= would make this faster",
-                  pipeline.threads, wanted);
+                  threads, pipeline.threads);
+  pipeline.threads = threads;
   return pipeline;
 }
 
@@ -203,14 +219,13 @@ Result<Outcome> capture_to_directory(const Capture& capture, const std::string& 
   }
   // All memory first, then the first byte of output.
   uint64_t page_size = capture.vmcore.page_size();
-  PipelineOptions sizes = size_pipeline(capture.options, capture.vmcore);
   unsigned dump_level = static_cast<unsigned>(capture.options.dump_level);
   DW_ASSIGN(PassOne pass_one,
-            PassOne::create(capture.vmcore, capture.layout, dump_level, sizes.threads));
+            PassOne::create(capture.vmcore, capture.layout, dump_level, capture.sizes.threads));
   PageSourceFactory sources = [&] {
     return VmcorePageSource::create(capture.vmcore, capture.layout, dump_level);
   };
-  DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, sizes, page_size));
+  DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, capture.sizes, page_size));
   DW_ASSIGN(FileTarget target,
             FileTarget::create(place.root.get(), place.name, directory + "/" + place.name));
   DW_ASSIGN(std::unique_ptr<DumpWriter> writer,
@@ -243,8 +258,13 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
     print_message("warning: no VMCOREINFO: crash and drgn will need help to open this dump");
   VmcoreLayout layout = find_layout(vmcore);
   print_gaps(layout);
-  return capture_to_first_good_target(
-      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts, .events = events});
+  DW_ASSIGN(PipelineOptions sizes, size_pipeline(options, vmcore));
+  return capture_to_first_good_target({.options = options,
+                                       .vmcore = vmcore,
+                                       .layout = layout,
+                                       .facts = facts,
+                                       .sizes = sizes,
+                                       .events = events});
 }
 
 }  // namespace

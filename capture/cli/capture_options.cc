@@ -150,6 +150,8 @@ Status use_format(const Config& config) {
 
 }  // namespace
 
+bool is_crash(const CaptureOptions& options) { return options.source == "/proc/vmcore"; }
+
 Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   DW_ASSIGN(Arguments arguments, read_arguments(raw));
   CaptureOptions options;
@@ -158,7 +160,7 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   if (arguments.source) options.source = *arguments.source;
   if (arguments.progress) options.progress = *arguments.progress;
 
-  bool lenient = options.source == "/proc/vmcore";
+  bool lenient = is_crash(options);
   Config config;
   if (!arguments.config_path && ::access(kDefaultConfig, F_OK) == 0)
     arguments.config_path = kDefaultConfig;

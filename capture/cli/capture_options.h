@@ -25,6 +25,9 @@ struct CaptureOptions {
   bool help = false;
 };
 
+// Whether this is the real thing, with one chance: nothing is refused that can be done without.
+[[nodiscard]] bool is_crash(const CaptureOptions& options);
+
 // `arguments` are those behind the command's name. Errors are kUsage. Problems of the configuration
 // file are errors too, except for /proc/vmcore: then they are printed as warnings and the defaults
 // hold, because a crash is the wrong moment to be strict.

@@ -8,9 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <sstream>
 #include <stdexcept>
+
+#include "tests/unit/support/rss_sampler.h"
 
 namespace dw::test {
 
@@ -61,10 +64,12 @@ int64_t now_us() {
 }
 
 // Waits until `limit_us` from now, then kills. Returns whether it had to.
-bool wait_or_kill(pid_t pid, int64_t limit_us, int& raw_status) {
+bool wait_or_kill(pid_t pid, int64_t limit_us, int& raw_status, uint64_t& anonymous_peak_kib) {
   int64_t end = now_us() + limit_us;
+  std::string status_path = "/proc/" + std::to_string(pid) + "/status";
   while (::waitpid(pid, &raw_status, WNOHANG) == 0) {
     if (now_us() < end) {
+      anonymous_peak_kib = std::max(anonymous_peak_kib, anonymous_kib(status_path));
       ::usleep(200);
       continue;
     }
@@ -81,7 +86,7 @@ Outcome run_limited(const std::vector<std::string>& arguments, int64_t limit_us)
   pid_t pid = spawn(arguments, out.fd(), err.fd());
   int raw = 0;
   Outcome outcome;
-  outcome.timed_out = wait_or_kill(pid, limit_us, raw);
+  outcome.timed_out = wait_or_kill(pid, limit_us, raw, outcome.anonymous_kib);
   if (WIFEXITED(raw)) outcome.status = WEXITSTATUS(raw);
   if (WIFSIGNALED(raw)) outcome.signal = WTERMSIG(raw);
   outcome.out = out.text();

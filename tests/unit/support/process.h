@@ -1,6 +1,7 @@
 // Runs a program and tells what it did.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,8 @@ namespace dw::test {
 struct Outcome {
   int status = -1;  // exit status, -1 if it was ended by a signal
   int signal = 0;
-  bool timed_out = false;  // then it was killed
+  bool timed_out = false;      // then it was killed
+  uint64_t anonymous_kib = 0;  // the most anonymous memory it was seen with
   std::string out;
   std::string err;
 

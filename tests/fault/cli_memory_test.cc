@@ -1,0 +1,94 @@
+// The memory of a capture: its budget, the limits it is given, and what it does with too little.
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "tests/fault/cli_support.h"
+#include "tests/unit/support/memory_cgroup.h"
+#include "tests/unit/support/text.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+// 8 MiB + 2.5 MiB per thread, for RAM far below a TiB.
+uint64_t budget(unsigned threads) { return 8 * kMiB + threads * 5 * kMiB / 2; }
+
+struct Stage {
+  explicit Stage(uint64_t mib) : builder(large_crash(mib)) { builder.write_to(dir / "input"); }
+
+  [[nodiscard]] std::vector<std::string> command(unsigned threads,
+                                                 const std::string& compress) const {
+    return dumpwright_arguments({"capture", "-d1", "--source", dir / "input", "--threads",
+                                 std::to_string(threads), "--compress", compress, dumps()});
+  }
+  [[nodiscard]] std::string dumps() const { return dir / "dumps"; }
+  [[nodiscard]] std::string dump() const { return dumps() + "/" + kSmallName + "/vmcore"; }
+
+  TempDir dir;
+  VmcoreBuilder builder;
+};
+
+}  // namespace
+
+// Sanitizers keep shadows of everything.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+TEST_CASE("memory: anonymous memory stays within 8 MiB and 2.5 MiB per thread") {
+  Stage stage(64);
+  for (unsigned threads : {1U, 2U, 4U, 8U, 16U}) {
+    for (const char* compress : {"zstd", "zlib", "none"}) {
+      CAPTURE(threads);
+      CAPTURE(compress);
+      std::filesystem::remove_all(stage.dumps());
+      Outcome outcome = run(stage.command(threads, compress));
+      REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+      CHECK(outcome.anonymous_kib > 4096);  // it was sampled
+      CHECK(outcome.anonymous_kib * 1024 <= budget(threads));
+    }
+  }
+}
+
+TEST_CASE("memory: a cgroup of the budget's size is enough, page cache included") {
+  Stage stage(160);
+  std::vector<KnownPage> pages = known_pages(stage.builder);
+  for (unsigned threads : {1U, 2U, 4U}) {
+    CAPTURE(threads);
+    std::filesystem::remove_all(stage.dumps());
+    MemoryCgroup cgroup(budget(threads));
+    Outcome outcome = run(cgroup.inside(stage.command(threads, "zstd")));
+    REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+    CHECK(cgroup.killed() == 0);
+    CHECK(cgroup.peak() > budget(threads) / 2);
+    CHECK(cgroup.peak() <= budget(threads));
+    CHECK(check_dump(stage.dump(), pages, true).right == pages.size());
+  }
+}
+
+#endif
+
+TEST_CASE("memory: a limit for fewer threads than asked for gives fewer threads") {
+  Stage stage(4);
+  std::vector<std::string> command = stage.command(16, "zstd");
+  command.insert(command.end(), {"--memory-limit", "16M"});
+  Outcome outcome = run(command);
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(contains(outcome.err, "of 16 threads"));
+  CHECK(check_dump(stage.dump(), known_pages(stage.builder), true).wrong == 0);
+}
+
+TEST_CASE("memory: a limit too small for one thread is refused before anything is written") {
+  Stage stage(4);
+  std::vector<std::string> command = stage.command(16, "zstd");
+  command.insert(command.end(), {"--memory-limit", "1M"});
+  Outcome outcome = run(command);
+  CHECK(outcome.status == 2);
+  CHECK(contains(outcome.err, "too little for one thread"));
+  CHECK(contains(outcome.err, "raise --memory-limit"));
+  CHECK_FALSE(std::filesystem::exists(stage.dumps()));
+}

@@ -69,6 +69,25 @@ std::optional<PlannedChunk> Plan::Cursor::next() {
   return std::nullopt;
 }
 
+Plan::AddressCursor::AddressCursor(const Plan& plan) : plan_(&plan) {
+  uint64_t before = 0;
+  for (unsigned i = 0; i < kPriorityCount; ++i) {
+    next_slots_[i] = before;
+    before += plan.kept_by_priority_[i];
+  }
+}
+
+std::optional<PlacedChunk> Plan::AddressCursor::next() {
+  constexpr unsigned kKeptMask = (1U << kKeptBits) - 1;
+  while (chunk_ < plan_->chunks_.size()) {
+    unsigned entry = plan_->chunks_[chunk_++];
+    PlacedChunk placed{.slot = next_slots_[entry >> kKeptBits], .kept = entry & kKeptMask};
+    next_slots_[entry >> kKeptBits] += placed.kept;
+    if (placed.kept > 0) return placed;
+  }
+  return std::nullopt;
+}
+
 Result<PlanBuilder> PlanBuilder::create(const PhysicalMap& memory, bool with_digests) {
   std::vector<uint64_t> windows;
   windows.reserve(count_windows(memory));
@@ -109,8 +128,10 @@ Plan PlanBuilder::finish() && {
   for (size_t window = 0; window < plan_.windows_.size(); ++window) {
     plan_.windows_[window].rank_base = plan_.kept_pages_;
     for (size_t chunk = 0; chunk < kWindowChunks; ++chunk) {
-      unsigned kept = plan_.chunks_[window * kWindowChunks + chunk] & kKeptMask;
+      unsigned entry = plan_.chunks_[window * kWindowChunks + chunk];
+      unsigned kept = entry & kKeptMask;
       plan_.kept_pages_ += kept;
+      plan_.kept_by_priority_[entry >> Plan::kKeptBits] += kept;
       if (kept > 0) ++plan_.chunk_count_;
     }
   }

@@ -49,6 +49,11 @@ struct PlannedChunk {
   uint32_t digest = 0;  // of the kept pages' bits, if the plan has digests
 };
 
+struct PlacedChunk {
+  uint64_t slot;  // of the chunk's first kept page among all kept pages, in plan order
+  unsigned kept;  // pages, 1..256
+};
+
 class Plan {
  public:
   [[nodiscard]] uint64_t kept_pages() const { return kept_pages_; }
@@ -67,6 +72,22 @@ class Plan {
     size_t window_ = 0;
     unsigned chunk_ = 0;  // within the window
     uint64_t rank_ = 0;   // of chunk_
+  };
+
+  [[nodiscard]] uint64_t kept_pages(ChunkPriority priority) const {
+    return kept_by_priority_[static_cast<size_t>(priority)];
+  }
+
+  // Walks the same chunks in order of address.
+  class AddressCursor {
+   public:
+    explicit AddressCursor(const Plan& plan);
+    [[nodiscard]] std::optional<PlacedChunk> next();
+
+   private:
+    const Plan* plan_;
+    size_t chunk_ = 0;
+    std::array<uint64_t, kPriorityCount> next_slots_{};
   };
 
   // Memory that the plan of `memory` takes, in bytes.
@@ -89,6 +110,7 @@ class Plan {
   Buffer digest_memory_;         // uint32_t, as many, or nothing
   std::span<uint32_t> digests_;  // in digest_memory_
   uint64_t kept_pages_ = 0;
+  std::array<uint64_t, kPriorityCount> kept_by_priority_{};
   uint64_t chunk_count_ = 0;
 };
 

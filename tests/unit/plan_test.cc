@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "capture/plan/presence.h"
@@ -103,6 +105,42 @@ TEST_CASE("plan: priorities change the order and leave the ranks") {
     rank += chunk.kept;
   }
   CHECK(rank == plan.kept_pages());
+}
+
+TEST_CASE("plan: in order of address, each chunk with its place in plan order") {
+  PhysicalMap memory = memory_of({{1, 32000}, {40000, 90000}});
+  PlanBuilder builder = builder_of(memory);
+  for (size_t window = 0; window < builder.window_count(); ++window) {
+    Bits bits;
+    present_bits(memory, builder.first_pfn(window), std::as_writable_bytes(std::span(bits)));
+    Priorities priorities;
+    for (size_t i = 0; i < priorities.size(); ++i)
+      priorities[i] = static_cast<ChunkPriority>((i * 7 + window) % kPriorityCount);
+    builder.set_window(window, bits, priorities);
+  }
+  Plan plan = std::move(builder).finish();
+  CHECK(plan.kept_pages(ChunkPriority::kEssential) + plan.kept_pages(ChunkPriority::kKernel) +
+            plan.kept_pages(ChunkPriority::kOther) ==
+        plan.kept_pages());
+  // By rank: where the chunk stands in plan order.
+  std::vector<std::pair<uint64_t, uint64_t>> expected;
+  uint64_t slot = 0;
+  for (const PlannedChunk& chunk : chunks_of(plan)) {
+    expected.emplace_back(chunk.rank, slot);
+    slot += chunk.kept;
+  }
+  std::ranges::sort(expected);
+  REQUIRE(expected.size() > 300);
+  Plan::AddressCursor cursor(plan);
+  uint64_t rank = 0;
+  for (const auto& [expected_rank, expected_slot] : expected) {
+    std::optional<PlacedChunk> placed = cursor.next();
+    REQUIRE(placed);
+    CHECK(rank == expected_rank);
+    CHECK(placed->slot == expected_slot);
+    rank += placed->kept;
+  }
+  CHECK_FALSE(cursor.next());
 }
 
 TEST_CASE("plan: chunks without a kept page are left out") {

@@ -20,8 +20,14 @@ Result<BatchOutput> BatchOutput::create(size_t data_size) {
 void BatchOutput::clear() {
   data_size_ = 0;
   record_count_ = 0;
+  chunk_count_ = 0;
   counts_ = {};
   error_.reset();
+}
+
+void BatchOutput::begin_chunk(const ChunkBits& pages) {
+  DW_CHECK(chunk_count_ < chunk_pages_.size());
+  chunk_pages_[chunk_count_++] = pages;
 }
 
 void BatchOutput::use(size_t size) {

@@ -40,6 +40,11 @@ class BatchOutput {
   [[nodiscard]] std::span<const PageRecord> records() const {
     return std::span(records_).first(record_count_);
   }
+  // Which pages of each chunk of the batch the records are of, in its order; none of a chunk whose
+  // records are all missing because the pages are not known.
+  [[nodiscard]] std::span<const ChunkBits> chunk_pages() const {
+    return std::span(chunk_pages_).first(chunk_count_);
+  }
   // Of the stored pages' bytes, by record, if the coder looks for duplicates.
   [[nodiscard]] const PageHash& hash(size_t record) const { return hashes_[record]; }
   [[nodiscard]] const PageCounts& counts() const { return counts_; }
@@ -47,6 +52,7 @@ class BatchOutput {
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   void clear();
+  void begin_chunk(const ChunkBits& pages);
   void count_changed_chunk() { ++counts_.changed_chunks; }
   void fail(const Error& error) { error_ = error; }
   // What is not used of the data yet.
@@ -58,8 +64,10 @@ class BatchOutput {
   Buffer buffer_;
   size_t data_size_ = 0;
   unsigned record_count_ = 0;
+  unsigned chunk_count_ = 0;
   std::array<PageRecord, kBatchPages> records_{};
   std::array<PageHash, kBatchPages> hashes_{};
+  std::array<ChunkBits, kBatchPages> chunk_pages_{};
   PageCounts counts_;
   std::optional<Error> error_;
 };

@@ -52,6 +52,7 @@ void BatchWorker::process_chunk(const PlannedChunk& chunk, const PlannedBits& pl
   ChunkBits now = source_->judge(chunk.first_pfn);
   ChunkBits planned = settle(chunk, now, planned_bits, output);
   bool known = planned != ChunkBits{};
+  output.begin_chunk(planned);
   if (!known || planned != now) output.count_changed_chunk();
   if (!known)
     skip_pages(chunk.kept, output);

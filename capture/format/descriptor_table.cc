@@ -57,10 +57,14 @@ void DescriptorTable::add(uint64_t rank, const PageDescriptor& descriptor) {
   DW_CHECK(current_.descriptors.size() <= kMaxDescriptors && runs.size() <= kMaxRuns);
 }
 
-Status DescriptorTable::write_sizes() {
-  DW_TRY(write(pointed_, Step::kWhole));
-  pointed_.descriptors.clear();
-  pointed_.runs.clear();
+Status DescriptorTable::write_sizes() { return write_and_clear(pointed_); }
+
+Status DescriptorTable::write_at_once() { return write_and_clear(current_); }
+
+Status DescriptorTable::write_and_clear(Batch& batch) {
+  DW_TRY(write(batch, Step::kWhole));
+  batch.descriptors.clear();
+  batch.runs.clear();
   return {};
 }
 

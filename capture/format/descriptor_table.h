@@ -41,6 +41,9 @@ class DescriptorTable {
   Status write_sizes();
   Status write_pointers();
 
+  // Instead of the three: for a target that takes every byte once and is opened only when whole.
+  Status write_at_once();
+
  private:
   enum class Step : uint8_t { kPrepared, kPointed, kWhole };
   struct Run {  // of descriptors with consecutive ranks
@@ -55,6 +58,7 @@ class DescriptorTable {
   explicit DescriptorTable(Target& target) : target_(&target) {}
 
   Status write(const Batch& batch, Step step);
+  Status write_and_clear(Batch& batch);
   Status write_run(const Run& run, const PageDescriptor* descriptors, Step step);
 
   Target* target_;

@@ -45,8 +45,14 @@ class DumpWriter {
   // durable now and then.
   virtual Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) = 0;
 
+  // Makes durable what was appended. append() does so often enough by itself.
+  virtual Status checkpoint() = 0;
+
   // Makes everything durable; then, if `complete`, says so in the file and seals it.
   virtual Status finish(bool complete) = 0;
+
+  // Whether something can be read of a dump without a finish().
+  [[nodiscard]] virtual bool readable_when_cut() const { return true; }
 
   // Length of the file so far.
   [[nodiscard]] virtual uint64_t bytes_written() const = 0;

@@ -1,28 +1,11 @@
 #include "capture/format/kdump_writer.h"
 
 #include <algorithm>
-#include <limits>
 
+#include "capture/base/buffer.h"
 #include "capture/base/checked.h"
-#include "capture/base/clock.h"
 
 namespace dw {
-
-namespace {
-
-constexpr uint64_t kCheckpointBytes = 64 << 20;
-constexpr uint64_t kCheckpointMs = 2000;
-
-uint32_t compression_flag(Compression compression) {
-  if (compression == Compression::kZlib) return kPageZlib;
-  return compression == Compression::kZstd ? kPageZstd : 0;
-}
-
-uint32_t saturate(uint64_t value) {
-  return static_cast<uint32_t>(std::min<uint64_t>(value, std::numeric_limits<uint32_t>::max()));
-}
-
-}  // namespace
 
 Result<std::unique_ptr<KdumpWriter>> KdumpWriter::create(Target& target,
                                                          const KdumpDescription& description,
@@ -32,56 +15,36 @@ Result<std::unique_ptr<KdumpWriter>> KdumpWriter::create(Target& target,
   return std::unique_ptr<KdumpWriter>(new KdumpWriter(target, description, layout));
 }
 
-KdumpHeader KdumpWriter::header(uint32_t status) const {
-  KdumpHeader header{};
-  std::memcpy(header.signature, kKdumpSignature, sizeof(kKdumpSignature));
-  header.version = kKdumpVersion;
-  header.utsname = description_.utsname;
-  header.seconds = description_.crash_seconds;
-  header.status = status;
-  header.block_size = static_cast<int32_t>(layout_.block_size);
-  header.sub_header_blocks = static_cast<int32_t>(
-      (layout_.first_bitmap_offset - layout_.sub_header_offset) / layout_.block_size);
-  header.bitmap_blocks = static_cast<uint32_t>(2 * layout_.bitmap_size / layout_.block_size);
-  header.max_mapnr = saturate(description_.max_mapnr);
-  header.total_ram_blocks = saturate(description_.ram_pages);
-  header.written_blocks = saturate(layout_.descriptor_count);
-  header.cpu_count = static_cast<int32_t>(std::max(1U, description_.cpu_count));
-  return header;
-}
-
-KdumpSubHeader KdumpWriter::sub_header() const {
-  KdumpSubHeader sub{};
-  sub.phys_base = description_.phys_base;
-  sub.dump_level = description_.dump_level;
-  if (description_.vmcoreinfo_size > 0) {
-    sub.vmcoreinfo_offset = layout_.notes_offset + description_.vmcoreinfo_offset;
-    sub.vmcoreinfo_size = description_.vmcoreinfo_size;
-  }
-  if (layout_.notes_size > 0) {
-    sub.notes_offset = layout_.notes_offset;
-    sub.notes_size = layout_.notes_size;
-  }
-  sub.max_mapnr_64 = description_.max_mapnr;
-  return sub;
+Status KdumpWriter::write_header(bool complete) {
+  uint32_t status = compression_flag(description_.compression);
+  KdumpHeader header =
+      make_kdump_header(description_, layout_, complete ? status : status | kStatusIncomplete);
+  return target_->write_at(0, bytes_of(header));
 }
 
 Status KdumpWriter::begin(const Plan& plan) {
   layout_.set_descriptor_count(plan.kept_pages());
   zero_page_offset_ = layout_.data_offset;
-  data_end_ = checkpoint_end_ = layout_.data_offset + layout_.block_size;
+  data_end_ = layout_.data_offset + layout_.block_size;
+  clock_.restart(data_end_);
   table_.set_offset(layout_.descriptors_offset);
-  // Not the bitmaps: they are written already, and what was not written of them reads as zeros.
+  DW_TRY(reserve());
+  KdumpSubHeader sub_header = make_kdump_sub_header(description_, layout_);
+  DW_TRY(target_->write_at(layout_.sub_header_offset, bytes_of(sub_header)));
+  if (description_.notes.empty()) return {};
+  return target_->write_at(layout_.notes_offset, description_.notes);
+}
+
+// What reads as zeros until it is written: the head, but for the bitmaps, which are written
+// already, and what was not written of them reads as zeros; and the shared zero page.
+Status KdumpWriter::reserve() {
+  if (!target_->rewritable()) {
+    DW_ASSIGN(Buffer zeros, Buffer::allocate(layout_.block_size));
+    return target_->write_at(zero_page_offset_, zeros.bytes().first(layout_.block_size));
+  }
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
-  KdumpHeader first = header(compression_flag(description_.compression) | kStatusIncomplete);
-  DW_TRY(target_->write_at(0, bytes_of(first)));
-  KdumpSubHeader second = sub_header();
-  DW_TRY(target_->write_at(layout_.sub_header_offset, bytes_of(second)));
-  if (!description_.notes.empty())
-    DW_TRY(target_->write_at(layout_.notes_offset, description_.notes));
-  // The shared zero page is there already: preallocate() gives zeros.
-  return {};
+  return write_header(false);
 }
 
 Status KdumpWriter::write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Bytes bits) {
@@ -103,7 +66,7 @@ Status KdumpWriter::read_kept(uint64_t first_pfn, MutableBytes bits) {
 Status KdumpWriter::publish() {
   DW_TRY(target_->sync());
   DW_TRY(target_->publish());
-  checkpoint_ms_ = monotonic_ms();
+  clock_.restart(data_end_);
   return {};
 }
 
@@ -126,9 +89,7 @@ PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record) const {
 }
 
 bool KdumpWriter::checkpoint_due(const PlannedBatch& batch) const {
-  return data_end_ - checkpoint_end_ >= kCheckpointBytes ||
-         !table_.has_room(batch.pages(), batch.chunks().size()) ||
-         monotonic_ms() - checkpoint_ms_ >= kCheckpointMs;
+  return clock_.due(data_end_) || !table_.has_room(batch.pages(), batch.chunks().size());
 }
 
 Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
@@ -147,34 +108,40 @@ Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutpu
 }
 
 Status KdumpWriter::checkpoint() {
-  if (!table_.empty()) {
-    DW_TRY(table_.prepare());
-    DW_TRY(target_->sync());
-    DW_TRY(table_.write_sizes());
-    DW_TRY(table_.write_pointers());
+  clock_.restart(data_end_);
+  if (table_.empty()) return {};
+  if (!target_->rewritable()) {
+    DW_TRY(table_.write_at_once());
+    return target_->sync();
   }
-  checkpoint_end_ = data_end_;
-  checkpoint_ms_ = monotonic_ms();
-  return {};
+  DW_TRY(table_.prepare());
+  DW_TRY(target_->sync());
+  DW_TRY(table_.write_sizes());
+  return table_.write_pointers();
 }
 
 Status KdumpWriter::finish(bool complete) {
+  if (!target_->rewritable()) return finish_appending(complete);
   DW_TRY(checkpoint());
   DW_TRY(target_->sync());
   DW_TRY(table_.write_sizes());
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
   if (!complete) return {};
-  uint32_t status = compression_flag(description_.compression);
-  KdumpHeader whole = header(status);
-  DW_TRY(target_->write_at(0, bytes_of(whole)));
+  DW_TRY(write_header(true));
   Status synced = target_->sync();
   if (synced.ok()) return target_->seal();
   // Nobody may read from memory that the dump is whole when the disk does not know it. Failing too
   // would change nothing.
-  KdumpHeader incomplete = header(status | kStatusIncomplete);
-  (void)target_->write_at(0, bytes_of(incomplete));
+  (void)write_header(false);
   return synced;
+}
+
+Status KdumpWriter::finish_appending(bool complete) {
+  DW_TRY(checkpoint());
+  DW_TRY(write_header(complete));
+  DW_TRY(target_->sync());
+  return complete ? target_->seal() : Status();
 }
 
 }  // namespace dw

@@ -1,37 +1,23 @@
 // Writes a kdump file to a target so that it can be opened at any moment after begin() and never
 // shows a wrong page: data first, sync, then the descriptors that point to it.
+//
+// To a target that cannot be rewritten every byte goes once, and the header last: that is for
+// flattened_writer.h, which keeps the offsets.
 // Thread safety: as DumpWriter.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <string_view>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
-#include "capture/codec/page_compressor.h"
+#include "capture/format/checkpoint_clock.h"
 #include "capture/format/descriptor_table.h"
 #include "capture/format/dump_writer.h"
-#include "capture/format/kdump_format.h"
+#include "capture/format/kdump_headers.h"
 #include "capture/target/target.h"
 
 namespace dw {
-
-// What the headers say of the crashed system.
-struct KdumpDescription {
-  UtsName utsname{};
-  int64_t crash_seconds = 0;
-  uint64_t phys_base = 0;
-  unsigned cpu_count = 1;
-  int dump_level = 0;
-  Compression compression = Compression::kZstd;
-  Bytes notes;                     // must outlive the writer
-  uint64_t vmcoreinfo_offset = 0;  // within the notes
-  uint64_t vmcoreinfo_size = 0;    // 0: none
-  uint64_t max_mapnr = 0;
-  uint64_t ram_pages = 0;
-};
 
 class KdumpWriter : public DumpWriter {
  public:
@@ -40,6 +26,8 @@ class KdumpWriter : public DumpWriter {
                                                      uint64_t page_size);
 
   Status write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) override;
+  [[nodiscard]] bool wants_windows_in_order() const override { return !target_->rewritable(); }
+  [[nodiscard]] bool keeps_bitmap() const override { return target_->rewritable(); }
   Status read_kept(uint64_t first_pfn, MutableBytes bits) override;
   // Reserves the head of the file and writes headers (INCOMPLETE), notes and the zero page.
   Status begin(const Plan& plan) override;
@@ -47,8 +35,8 @@ class KdumpWriter : public DumpWriter {
   Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) override;
   Status finish(bool complete) override;
 
-  // Makes all that was appended durable and readable.
-  Status checkpoint();
+  // Makes what was appended readable too.
+  Status checkpoint() override;
 
   // What create() allocates, in bytes.
   [[nodiscard]] static size_t memory_bytes() { return DescriptorTable::memory_bytes(); }
@@ -62,8 +50,9 @@ class KdumpWriter : public DumpWriter {
         layout_(layout),
         table_(DescriptorTable::create(target)) {}
 
-  [[nodiscard]] KdumpHeader header(uint32_t status) const;
-  [[nodiscard]] KdumpSubHeader sub_header() const;
+  Status write_header(bool complete);
+  Status reserve();
+  Status finish_appending(bool complete);
   [[nodiscard]] bool checkpoint_due(const PlannedBatch& batch) const;
   [[nodiscard]] PageDescriptor descriptor_of(const PageRecord& record) const;
   Status write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Bytes bits);
@@ -72,9 +61,8 @@ class KdumpWriter : public DumpWriter {
   KdumpDescription description_;
   KdumpLayout layout_;
   uint64_t zero_page_offset_ = 0;
-  uint64_t data_end_ = 0;        // where the next chunk goes
-  uint64_t checkpoint_end_ = 0;  // data_end_ at the last checkpoint
-  uint64_t checkpoint_ms_ = 0;   // monotonic time of it
+  uint64_t data_end_ = 0;  // where the next chunk goes
+  CheckpointClock clock_;
   DescriptorTable table_;
 };
 

@@ -58,6 +58,7 @@ class FaultTarget : public Target {
   FaultTarget(Target& inner, uint64_t fail_at, int errno_value)
       : inner_(&inner), fail_at_(fail_at), errno_value_(errno_value) {}
 
+  [[nodiscard]] bool rewritable() const override { return inner_->rewritable(); }
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;

@@ -39,10 +39,17 @@ PipeTarget::PipeTarget(Fd fd) : fd_(std::move(fd)) {
 }
 
 PipeTarget::PipeTarget(PipeTarget&& other) noexcept
-    : fd_(std::move(other.fd_)), is_file_(other.is_file_), written_(other.written_) {}
+    : fd_(std::move(other.fd_)), is_file_(other.is_file_), written_(other.written_), failed_(other.failed_) {}
 
 Status PipeTarget::write_at(uint64_t offset, Bytes bytes) {
+  if (failed_) return *failed_;
   DW_CHECK(offset == written_);
+  Status written = write_all(bytes);
+  if (!written.ok()) failed_ = written.error();
+  return written;
+}
+
+Status PipeTarget::write_all(Bytes bytes) {
   while (!bytes.empty()) {
     ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "capture/base/fd.h"
 #include "capture/target/target.h"
@@ -24,7 +25,8 @@ class PipeTarget : public Target {
 
   [[nodiscard]] bool rewritable() const override { return false; }
   Status preallocate(uint64_t, uint64_t) override { return {}; }
-  // `offset` counts from the first byte that this object wrote.
+  // `offset` counts from the first byte that this object wrote. After an error, which may have let
+  // a part through, every later call fails with it.
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
   Status append_sums(Bytes bytes) override;
@@ -37,12 +39,14 @@ class PipeTarget : public Target {
   [[nodiscard]] std::string path() const override { return "standard output"; }
 
  private:
+  Status write_all(Bytes bytes);
   // Waits until a descriptor that does not block by itself can be written to.
   Status wait();
 
   Fd fd_;
   bool is_file_ = false;
   uint64_t written_ = 0;
+  std::optional<Error> failed_;
 };
 
 }  // namespace dw

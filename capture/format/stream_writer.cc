@@ -1,0 +1,253 @@
+#include "capture/format/stream_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "capture/base/checked.h"
+#include "capture/format/stream_format.h"
+
+namespace dw {
+
+namespace {
+
+// The head compresses well whatever its frames' size; small ones save memory.
+constexpr size_t kHeadFrameBytes = 256 << 10;
+
+constexpr uint64_t kBitmapPiece = 4096;
+constexpr uint64_t kSeekTablePiece = 512;
+
+// A frame that can be patched in place without a sector ever holding half of it.
+constexpr size_t kMaxFirstFrameBytes = 511;
+
+// Of the seekable format.
+struct SeekEntry {
+  uint32_t length;
+  uint32_t content;
+};
+constexpr uint64_t kMaxSeekEntries = 0x8000000;
+constexpr size_t kSeekFooterBytes = 9;
+
+std::array<std::byte, kSeekFooterBytes> seek_footer(uint64_t entries) {
+  std::array<std::byte, kSeekFooterBytes> footer{};
+  store(footer, 0, static_cast<uint32_t>(entries));
+  store(footer, 4, uint8_t{0});  // no checksums: each frame has its own
+  store(footer, 5, kSeekTableFooterMagic);
+  return footer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StreamWriter>> StreamWriter::create(Target& target,
+                                                           const KdumpDescription& description,
+                                                           CompressionOptions compression,
+                                                           uint64_t page_size, Presence presence) {
+  DW_CHECK(kBatchPages * page_size <= kMaxFrameBytes);
+  DW_ASSIGN(KdumpLayout layout,
+            make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
+  DW_ASSIGN(FrameCompressor compressor, FrameCompressor::create(compression, kHeadFrameBytes));
+  std::unique_ptr<StreamWriter> writer(new StreamWriter(
+      target, description, compression, layout, std::move(presence), std::move(compressor)));
+  DW_ASSIGN(writer->content_, Buffer::allocate(kHeadFrameBytes));
+  DW_ASSIGN(writer->frame_, Buffer::allocate(FrameCompressor::bound(kHeadFrameBytes)));
+  return writer;
+}
+
+StreamWriter::StreamWriter(Target& target, const KdumpDescription& description,
+                           CompressionOptions compression, const KdumpLayout& layout,
+                           Presence presence, FrameCompressor compressor)
+    : target_(&target),
+      description_(description),
+      compression_(compression),
+      layout_(layout),
+      presence_(std::move(presence)),
+      compressor_(std::move(compressor)),
+      file_(target,
+            make_sums_header(description, DumpFormat::kStream, compression, layout.block_size)) {}
+
+size_t StreamWriter::memory_bytes(CompressionOptions compression) {
+  return kHeadFrameBytes + FrameCompressor::bound(kHeadFrameBytes) +
+         FrameCompressor::memory_bytes(compression, kHeadFrameBytes) + FrameFile::memory_bytes();
+}
+
+Bytes StreamWriter::stored_header(const KdumpHeader& header, MutableBytes into) {
+  size_t size = compressor_.store(bytes_of(header), into);
+  DW_CHECK(size <= kMaxFirstFrameBytes);
+  return into.first(size);
+}
+
+Status StreamWriter::write_first_frame() {
+  KdumpHeader header = make_kdump_header(description_, layout_, kStatusIncomplete);
+  DW_CHECK(header.written_blocks == 0);
+  content_begin_ = sizeof(header);
+  return file_.append(stored_header(header, frame_.bytes()), sizeof(header));
+}
+
+Status StreamWriter::flush_head() {
+  if (content_size_ == 0) return {};
+  size_t size = compressor_.compress(content_.bytes().first(content_size_), frame_.bytes());
+  DW_TRY(file_.append(frame_.bytes().first(size), content_size_));
+  content_begin_ += std::exchange(content_size_, 0);
+  return {};
+}
+
+Status StreamWriter::put(Bytes content) {
+  while (!content.empty()) {
+    size_t n = std::min(content.size(), kHeadFrameBytes - content_size_);
+    std::ranges::copy(content.first(n), content_.bytes().subspan(content_size_).begin());
+    content_size_ += n;
+    content = content.subspan(n);
+    if (content_size_ == kHeadFrameBytes) DW_TRY(flush_head());
+  }
+  return {};
+}
+
+Status StreamWriter::put_zeros_up_to(uint64_t offset) {
+  DW_CHECK(offset >= content_begin_ + content_size_);
+  while (content_begin_ + content_size_ < offset) {
+    size_t n = std::min<uint64_t>(offset - content_begin_ - content_size_,
+                                  kHeadFrameBytes - content_size_);
+    std::ranges::fill(content_.bytes().subspan(content_size_, n), std::byte{0});
+    content_size_ += n;
+    if (content_size_ == kHeadFrameBytes) DW_TRY(flush_head());
+  }
+  return {};
+}
+
+Status StreamWriter::write_first_bitmap() {
+  std::array<std::byte, kBitmapPiece> bits;
+  for (uint64_t at = 0; at < layout_.bitmap_size; at += bits.size()) {
+    MutableBytes piece = std::span(bits).first(std::min(kBitmapPiece, layout_.bitmap_size - at));
+    DW_TRY(presence_(at * 8, piece));
+    DW_TRY(put(piece));
+  }
+  return {};
+}
+
+Status StreamWriter::start() {
+  if (file_.end() > 0) return {};
+  DW_TRY(write_first_frame());
+  DW_TRY(put_zeros_up_to(layout_.sub_header_offset));
+  KdumpSubHeader sub_header = make_kdump_sub_header(description_, layout_);
+  DW_TRY(put(bytes_of(sub_header)));
+  DW_TRY(put(description_.notes));
+  DW_TRY(put_zeros_up_to(layout_.first_bitmap_offset));
+  return write_first_bitmap();
+}
+
+Status StreamWriter::write_bitmaps(uint64_t first_pfn, Bytes, Bytes kept) {
+  DW_CHECK(first_pfn % 8 == 0 && first_pfn / 8 < layout_.bitmap_size);
+  DW_TRY(start());
+  DW_TRY(put_zeros_up_to(layout_.second_bitmap_offset + first_pfn / 8));
+  return put(kept.first(std::min<uint64_t>(kept.size(), layout_.bitmap_size - first_pfn / 8)));
+}
+
+Status StreamWriter::read_kept(uint64_t, MutableBytes) {
+  return Error(ErrorKind::kUnsupported, "the bitmap of a stream cannot be read back");
+}
+
+// A chunk's pages have consecutive ranks and consecutive slots.
+Status StreamWriter::write_descriptors(const Plan& plan) {
+  std::array<PageDescriptor, kChunkPages> descriptors;
+  Plan::AddressCursor cursor(plan);
+  while (std::optional<PlacedChunk> chunk = cursor.next()) {
+    for (unsigned i = 0; i < chunk->kept; ++i)
+      descriptors[i] = {.offset = layout_.data_offset + (chunk->slot + i) * layout_.block_size,
+                        .size = static_cast<uint32_t>(layout_.block_size),
+                        .flags = 0,
+                        .page_flags = 0};
+    DW_TRY(put(std::as_bytes(std::span(descriptors).first(chunk->kept))));
+  }
+  return {};
+}
+
+Status StreamWriter::begin(const Plan& plan) {
+  DW_TRY(start());
+  layout_.set_descriptor_count(plan.kept_pages());
+  DW_TRY(put_zeros_up_to(layout_.descriptors_offset));
+  DW_TRY(write_descriptors(plan));
+  DW_TRY(put_zeros_up_to(layout_.data_offset));
+  return flush_head();
+}
+
+Status StreamWriter::publish() {
+  DW_TRY(file_.checkpoint());
+  return target_->publish();
+}
+
+Status StreamWriter::mark_missing(const BatchOutput& output) {
+  MissingMark mark;
+  for (size_t i = 0; i < output.records().size(); ++i)
+    if (output.records()[i].state == PageState::kMissing)
+      mark.slots[i / 8] = static_cast<uint8_t>(mark.slots[i / 8] | 1U << (i % 8));
+  missing_pages_ += output.counts().missing;
+  return file_.append(bytes_of(mark), 0);
+}
+
+Result<uint64_t> StreamWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
+  DW_CHECK(output.records().size() == batch.pages() && !output.data().empty());
+  uint64_t begin = file_.end();
+  DW_TRY(file_.append(output.data(), batch.pages() * layout_.block_size));
+  if (output.counts().missing > 0) DW_TRY(mark_missing(output));
+  return begin;
+}
+
+Status StreamWriter::write_closing(bool complete) {
+  ClosingFrame closing;
+  closing.flags = complete ? kClosingWhole : 0;
+  closing.content_bytes = file_.content_bytes();
+  closing.frames = file_.frames();
+  closing.missing_pages = missing_pages_;
+  closing.digest = file_.digest();
+  closing.check = closing_check(closing);
+  return file_.append(bytes_of(closing), 0);
+}
+
+Status StreamWriter::write_seek_table() {
+  uint64_t entries = file_.frames();
+  if (entries > kMaxSeekEntries) return {};
+  std::array<std::byte, kSkippableHeaderBytes> header{};
+  store(header, 0, kSeekTableMagic);
+  store(header, 4, static_cast<uint32_t>(entries * sizeof(SeekEntry) + kSeekFooterBytes));
+  DW_TRY(file_.append_piece(header));
+  std::array<SumRecord, kSeekTablePiece> records;
+  std::array<SeekEntry, kSeekTablePiece> piece;
+  for (uint64_t done = 0; done < entries; done += kSeekTablePiece) {
+    size_t n = std::min(kSeekTablePiece, entries - done);
+    DW_TRY(file_.sums().read(done, std::span(records).first(n)));
+    for (size_t i = 0; i < n; ++i)
+      piece[i] = {.length = records[i].length, .content = records[i].content};
+    DW_TRY(file_.append_piece(std::as_bytes(std::span(piece).first(n))));
+  }
+  DW_TRY(file_.append_piece(seek_footer(entries)));
+  return file_.end_pieces(kSkippableHeaderBytes + entries * sizeof(SeekEntry) + kSeekFooterBytes);
+}
+
+Status StreamWriter::patch_first_frame() {
+  KdumpHeader whole = make_kdump_header(description_, layout_, 0);
+  KdumpHeader before = make_kdump_header(description_, layout_, kStatusIncomplete);
+  before.written_blocks = 0;
+  MutableBytes room = frame_.bytes();
+  Bytes after_frame = stored_header(whole, room.first(FrameCompressor::bound(sizeof(whole))));
+  Bytes before_frame = stored_header(before, room.subspan(FrameCompressor::bound(sizeof(whole)),
+                                                          FrameCompressor::bound(sizeof(before))));
+  return file_.replace_first(after_frame, before_frame, sizeof(whole));
+}
+
+Status StreamWriter::finish(bool complete) {
+  // Behind half a frame nothing can be found any more.
+  if (file_.broken()) return target_->rewritable() ? file_.checkpoint() : Status();
+  DW_TRY(write_closing(complete));
+  DW_TRY(file_.checkpoint());
+  bool rewritable = target_->rewritable();
+  if (rewritable && compression_.compression != Compression::kLz4) DW_TRY(write_seek_table());
+  if (complete && rewritable) {
+    DW_TRY(patch_first_frame());
+    return target_->seal();
+  }
+  DW_TRY(file_.checkpoint());
+  DW_TRY(target_->sync());
+  return complete ? target_->seal() : Status();
+}
+
+}  // namespace dw

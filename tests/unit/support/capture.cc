@@ -4,6 +4,7 @@
 #include "capture/pipeline/pipeline.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
+#include "capture/plan/presence.h"
 
 namespace dw::test {
 
@@ -24,29 +25,46 @@ KdumpDescription describe(const Vmcore& vmcore, Compression compression) {
   return description;
 }
 
+DumpDescription describe(const Vmcore& vmcore) {
+  return {.kdump = describe(vmcore, Compression::kNone),
+          .elf = {.machine = vmcore.headers().machine,
+                  .notes = vmcore.headers().notes,
+                  .segments = vmcore.headers().segments,
+                  .ranges = vmcore.memory().pfn_ranges()},
+          .presence = [&vmcore](uint64_t first_pfn, MutableBytes bits) -> Status {
+            present_bits(vmcore.memory(), first_pfn, bits);
+            return {};
+          }};
+}
+
 Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings) {
   VmcoreLayout layout;  // of no known kernel: every page is kept
   DW_ASSIGN(PassOne pass, PassOne::create(vmcore, layout, 1, settings.threads));
-  PipelineOptions options{.threads = settings.threads,
-                          .coding = {.compression = settings.compression,
-                                     .share_duplicates = settings.share_duplicates}};
+  WriterOptions format{.format = settings.format,
+                       .compression = settings.compression,
+                       .page_size = vmcore.page_size()};
+  PipelineOptions options{.threads = settings.threads, .coding = coding_for(format, true)};
+  options.coding.share_duplicates = settings.share_duplicates && can_share_pages(settings.format);
   DW_ASSIGN(Pipeline pipeline,
             Pipeline::create([&] { return VmcorePageSource::create(vmcore, layout, 1); }, options,
                              vmcore.page_size()));
-  KdumpDescription description = describe(vmcore, settings.compression.compression);
-  DW_ASSIGN(std::unique_ptr<KdumpWriter> writer,
-            KdumpWriter::create(target, description, vmcore.page_size()));
-  DW_ASSIGN(PassOneResult result, pass.run([&](uint64_t first_pfn, Bytes present, Bytes kept) {
-    return writer->write_bitmaps(first_pfn, present, kept);
-  }));
+  DW_ASSIGN(std::unique_ptr<DumpWriter> writer, make_dump_writer(format, describe(vmcore), target));
+  DW_ASSIGN(PassOneResult result,
+            pass.run([&](uint64_t first_pfn, Bytes present,
+                         Bytes kept) { return writer->write_bitmaps(first_pfn, present, kept); },
+                     {.in_order = writer->wants_windows_in_order(),
+                      .with_digests = !writer->keeps_bitmap()}));
   DW_TRY(writer->begin(result.plan));
   DW_TRY(writer->publish());
   PageCounts counts;
-  PlannedBits planned = [&](uint64_t first_pfn) -> Result<ChunkBits> {
-    ChunkBits bits;
-    DW_TRY(writer->read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
-    return bits;
-  };
+  PlannedBits planned;
+  if (writer->keeps_bitmap()) {
+    planned = [&](uint64_t first_pfn) -> Result<ChunkBits> {
+      ChunkBits bits;
+      DW_TRY(writer->read_kept(first_pfn, std::as_writable_bytes(std::span(bits))));
+      return bits;
+    };
+  }
   auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
     counts += output.counts();
     DW_ASSIGN(uint64_t begin, writer->append(batch, output));

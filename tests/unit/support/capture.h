@@ -2,12 +2,14 @@
 #pragma once
 
 #include "capture/format/kdump_writer.h"
+#include "capture/format/writer_factory.h"
 #include "capture/source/vmcore.h"
 #include "capture/target/target.h"
 
 namespace dw::test {
 
 struct CaptureSettings {
+  DumpFormat format = DumpFormat::kKdump;
   CompressionOptions compression;
   unsigned threads = 1;
   bool checkpoint_each_batch = false;
@@ -15,6 +17,7 @@ struct CaptureSettings {
 };
 
 KdumpDescription describe(const Vmcore& vmcore, Compression compression);
+DumpDescription describe(const Vmcore& vmcore);
 
 // As the command does it: after an error of append() the writer still finishes the dump as
 // incomplete. The first error is returned.

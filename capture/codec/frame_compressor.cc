@@ -16,8 +16,10 @@ constexpr size_t kLargestContent = size_t{1} << 30;
 std::vector<ZstdSetting> frame_settings(int level, size_t max_content) {
   auto of_level = zstd_level_settings(level, max_content);
   std::vector<ZstdSetting> settings(of_level.begin(), of_level.end());
-  // Halves what the context takes for literals and sequences; frames hardly grow.
+  // Half of what the context takes for literals and sequences, and frames become smaller.
   settings.push_back({ZSTD_c_maxBlockSize, 64 << 10});
+  // Later settings win. The library's own minimum for large contents is 7, which is for text.
+  if (level == 1) settings.push_back({ZSTD_c_minMatch, 5});
   return settings;
 }
 

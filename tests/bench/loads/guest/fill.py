@@ -204,6 +204,9 @@ def object_files(mib: int) -> None:
     """tmpfs: what a build leaves there, the members of the host's archives."""
     total = 0
     for number, archive in enumerate(sorted(Path("/content/archives").iterdir())):
+        with open(archive, "rb") as file:
+            if file.read(8) != b"!<arch>\n":  # libm.a is a linker script
+                continue
         target = Path(f"/tmp/objects/{number}")
         target.mkdir(parents=True)
         subprocess.run(["/usr/bin/ar", "x", archive], cwd=target, check=True)

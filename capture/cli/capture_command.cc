@@ -92,7 +92,7 @@ MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Vmcore& vmcore) 
   uint64_t fixed = Pipeline::memory_bytes(none, page_size);
   // A thread judges pages in both passes, with a classifier for each.
   return {.fixed = kProgramBytes + Plan::memory_bytes(vmcore.memory(), false) +
-                   KdumpWriter::memory_bytes() + fixed,
+                   KdumpWriter::memory_bytes() + FileTarget::memory_bytes() + fixed,
           .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
                         VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
 }

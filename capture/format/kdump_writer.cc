@@ -95,7 +95,7 @@ bool KdumpWriter::checkpoint_due(const PlannedBatch& batch) const {
 Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
   DW_CHECK(output.records().size() == batch.pages());
   if (checkpoint_due(batch)) DW_TRY(checkpoint());
-  if (!output.data().empty()) DW_TRY(target_->write_at(data_end_, output.data()));
+  if (!output.data().empty()) DW_TRY(target_->append(data_end_, output.data()));
 
   const PageRecord* record = output.records().data();
   for (const PlannedChunk& chunk : batch.chunks()) {

@@ -159,6 +159,8 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name, const s
   target.file_ = std::move(*file);
   DW_TRY(target.take_staged_file());
   target.owned_ = true;
+  DW_ASSIGN(target.direct_,
+            DirectAppender::create(target.directory_.get(), kStagedName, target.file_.get()));
   // Of a run that was cut off, as a staged file may be. Writing to it would empty it anyway.
   (void)::unlinkat(target.directory_.get(), kSumsName, 0);
   return target;
@@ -190,6 +192,7 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
     : root_(std::move(other.root_)),
       directory_(std::move(other.directory_)),
       file_(std::move(other.file_)),
+      direct_(std::move(other.direct_)),
       sums_(std::move(other.sums_)),
       sums_size_(other.sums_size_),
       name_(std::move(other.name_)),
@@ -203,6 +206,7 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
       under_way_(other.under_way_) {}
 
 FileTarget::~FileTarget() {
+  if (owned_) trim();
   if (!owned_ || current_name_ != kStagedName) return;
   // Nothing depends on these: a staged file that stays is written anew by the next run.
   if (sums_.valid()) (void)::unlinkat(directory_.get(), kSumsName, 0);
@@ -211,6 +215,11 @@ FileTarget::~FileTarget() {
 }
 
 Error FileTarget::failed(const Error& error) { return with_hint(Error(error).on(path())); }
+
+Error FileTarget::failed_for_good(const Error& error) {
+  sync_failed_ = true;
+  return failed(error);
+}
 
 Error FileTarget::sums_failed(const Error& error) const {
   return with_hint(Error(error).on(display_ + "/" + kSumsName));
@@ -233,6 +242,21 @@ Status FileTarget::write_at(uint64_t offset, Bytes bytes) {
   Status written = write_all_at(file_.get(), bytes, offset);
   if (!written.ok()) return failed(written.error());
   return pace_writeback(offset, bytes.size());
+}
+
+Status FileTarget::append(uint64_t offset, Bytes bytes) {
+  if (!direct_) return write_at(offset, bytes);
+  Status appended = direct_->append(offset, bytes);
+  if (appended.ok()) return {};
+  // Without space nothing was taken, and what was taken before is safe; else pages that were held
+  // back are lost.
+  bool full = appended.error().kind() == ErrorKind::kNoSpace;
+  return full ? failed(appended.error()) : failed_for_good(appended.error());
+}
+
+// What is reserved and not used is of no harm but to those who need space too.
+void FileTarget::trim() {
+  if (direct_) (void)direct_->trim();
 }
 
 // Waiting for written pages takes the disk's error out of the descriptor, so that fdatasync() would
@@ -259,8 +283,7 @@ Status FileTarget::write_back(const Span& span, unsigned flags) {
     return {};
   // Not every file system can; pacing is then left to the kernel.
   if (errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return {};
-  sync_failed_ = true;
-  return failed(Error::from_errno("cannot write to the disk"));
+  return failed_for_good(Error::from_errno("cannot write to the disk"));
 }
 
 Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
@@ -291,6 +314,7 @@ Status FileTarget::read_sums(uint64_t offset, MutableBytes into) {
 }
 
 Status FileTarget::put_file(const char* name, Bytes content) {
+  trim();
   std::string staged = std::string(name) + ".new";
   int directory = directory_.get();
   Result<Fd> file = open_file_at(directory, staged.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -309,6 +333,8 @@ Status FileTarget::put_file(const char* name, Bytes content) {
 Status FileTarget::sync() {
   // After one failure the kernel may report success and yet have dropped the data.
   if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
+  Status flushed = direct_ ? direct_->flush() : Status();
+  if (!flushed.ok()) return failed_for_good(flushed.error());
   bool synced = ::fdatasync(file_.get()) == 0;
   if (synced && (!sums_.valid() || ::fdatasync(sums_.get()) == 0)) return {};
   sync_failed_ = true;
@@ -328,6 +354,9 @@ Status FileTarget::rename_to(const std::string& name) {
 
 Status FileTarget::publish() { return rename_to(incomplete_name(file_name_)); }
 
-Status FileTarget::seal() { return rename_to(file_name_); }
+Status FileTarget::seal() {
+  trim();
+  return rename_to(file_name_);
+}
 
 }  // namespace dw

@@ -10,10 +10,12 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "capture/base/fd.h"
+#include "capture/target/direct_appender.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -65,6 +67,9 @@ class FileTarget : public Target {
   static Result<FileTarget> create(int root, const std::string& name, const std::string& display,
                                    const char* file = kSealedName);
 
+  // What create() allocates, in bytes.
+  [[nodiscard]] static size_t memory_bytes() { return DirectAppender::memory_bytes(); }
+
   FileTarget(FileTarget&& other) noexcept;
   FileTarget& operator=(FileTarget&&) = delete;
   // Removes a staged file and, if it is then empty, its directory.
@@ -73,6 +78,7 @@ class FileTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Status append(uint64_t offset, Bytes bytes) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char* name, Bytes content) override;
@@ -94,6 +100,9 @@ class FileTarget : public Target {
   Status open_sums();
   Status rename_to(const std::string& name);
   Error failed(const Error& error);
+  // An error after which nothing that was written is certain.
+  Error failed_for_good(const Error& error);
+  void trim();
   Error sums_failed(const Error& error) const;
   Status pace_writeback(uint64_t offset, uint64_t length);
   Status write_back(const Span& span, unsigned flags);
@@ -101,7 +110,8 @@ class FileTarget : public Target {
   Fd root_;       // DIR
   Fd directory_;  // DIR/NAME
   Fd file_;
-  Fd sums_;  // from the first append_sums() on
+  std::optional<DirectAppender> direct_;  // writes to file_ too
+  Fd sums_;                               // from the first append_sums() on
   uint64_t sums_size_ = 0;
   std::string name_;
   std::string display_;

@@ -29,6 +29,11 @@ class Target {
   virtual Status write_at(uint64_t offset, Bytes bytes) = 0;
   virtual Status read_at(uint64_t offset, MutableBytes into) = 0;
 
+  // As write_at(), for pages: each call goes on where the last one ended. What was taken has its
+  // place, but may be held back until the next sync(); until then nobody else writes there, nor to
+  // the block of 4 KiB in which the first one begins.
+  virtual Status append(uint64_t offset, Bytes bytes) { return write_at(offset, bytes); }
+
   // Whether the above holds. If not, write_at() takes the bytes from front to back without gaps,
   // and nothing can be read back, put beside the dump or made durable: the calls for that do
   // nothing, but for read_at() and the sums, which fail.

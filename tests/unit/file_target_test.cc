@@ -281,3 +281,87 @@ TEST_CASE("file_target: no room for the staged file leaves no empty directory be
   CHECK(contains(create_error(dir), "No space left on device; free some space"));
   CHECK(dir.tree().empty());
 }
+
+namespace {
+
+std::vector<std::byte> numbered_bytes(size_t size, uint32_t seed) {
+  std::vector<std::byte> content(size);
+  for (std::byte& byte : content) {
+    seed = seed * 1664525 + 1013904223;
+    byte = static_cast<std::byte>(seed >> 24);
+  }
+  return content;
+}
+
+// Appends in pieces of odd sizes, with a sync now and then, and other writes in front of them.
+void append_and_compare(const TempDir& dir, uint64_t begin) {
+  FileTarget target = create(dir);
+  if (begin > 0) REQUIRE(target.preallocate(0, begin).ok());
+  std::vector<std::byte> expected = numbered_bytes(begin, 7);
+  REQUIRE(target.write_at(0, expected).ok());
+  uint64_t end = begin;
+  for (uint32_t i = 0; i < 60; ++i) {
+    std::vector<std::byte> piece = numbered_bytes(1 + i * 7919 % 300000, i);
+    REQUIRE(target.append(end, piece).ok());
+    expected.insert(expected.end(), piece.begin(), piece.end());
+    end += piece.size();
+    if (i % 7 == 0) REQUIRE(target.sync().ok());
+    if (i % 9 == 0 && begin >= 4096) {
+      expected[i] = std::byte{0};
+      REQUIRE(target.write_at(i, std::span(expected).subspan(i, 1)).ok());
+    }
+  }
+  REQUIRE(target.sync().ok());
+  std::vector<std::byte> read(end);
+  REQUIRE(target.read_at(0, read).ok());
+  CHECK((read == expected));
+  REQUIRE(target.publish().ok());
+  REQUIRE(target.seal().ok());
+  struct stat status {};
+  REQUIRE(::stat((dir / "host-1/vmcore").c_str(), &status) == 0);
+  CHECK(static_cast<uint64_t>(status.st_size) == end);
+  // Nothing stays reserved behind the end.
+  CHECK(static_cast<uint64_t>(status.st_blocks) * 512 < end + (1 << 20));
+}
+
+}  // namespace
+
+TEST_CASE("file_target: appended bytes of any size come back, past the page cache or through it") {
+  for (uint64_t begin : {uint64_t{0}, uint64_t{4096}, uint64_t{1000}, uint64_t{1} << 20}) {
+    CAPTURE(begin);
+    TempDir dir;
+    append_and_compare(dir, begin);
+  }
+  if (!may_mount()) return;
+  TempDir dir;
+  SmallDisk disk(dir.path(), "size=64m");
+  append_and_compare(dir, 4096);
+}
+
+TEST_CASE("file_target: a disk that gets full while bytes are appended keeps what it took") {
+  if (!may_mount()) return;
+  TempDir dir;
+  TempDir image_dir;
+  std::string image = image_dir / "image";
+  std::string command = "fallocate -l 24M " + image + " && mke2fs -q -t ext4 " + image +
+                        " && mount -o loop " + image + " " + dir.path();
+  REQUIRE(::system(command.c_str()) == 0);
+  {
+    FileTarget target = create(dir);
+    std::vector<std::byte> taken;
+    Status status;
+    for (uint32_t i = 0; status.ok() && i < 1000; ++i) {
+      std::vector<std::byte> piece = numbered_bytes(100000, i);
+      status = target.append(taken.size(), piece);
+      if (status.ok()) taken.insert(taken.end(), piece.begin(), piece.end());
+    }
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.error().kind() == ErrorKind::kNoSpace);
+    CHECK(taken.size() > 10 << 20);
+    CHECK(target.sync().ok());
+    std::vector<std::byte> read(taken.size());
+    REQUIRE(target.read_at(0, read).ok());
+    CHECK((read == taken));
+  }
+  CHECK(::system(("umount " + dir.path()).c_str()) == 0);
+}

@@ -1,0 +1,123 @@
+#include "capture/target/direct_appender.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "capture/base/checked.h"
+
+namespace dw {
+
+namespace {
+
+// What every disk and file system takes for an aligned length and offset (at most a page).
+constexpr uint64_t kBlock = 4096;
+constexpr size_t kBufferBytes = 1 << 20;
+constexpr uint64_t kReserveBytes = 64 << 20;
+
+bool in_memory(int fd) {
+  struct statfs status;
+  return ::fstatfs(fd, &status) == 0 &&
+         (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+// Space without a longer file.
+int reserve_range(int fd, uint64_t begin, uint64_t end) {
+  int result;
+  do {
+    result = ::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                         static_cast<off_t>(end - begin));
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
+}  // namespace
+
+Result<std::optional<DirectAppender>> DirectAppender::create(int directory, const char* name,
+                                                             int fd) {
+  std::optional<DirectAppender> none;
+  if (in_memory(fd)) return none;
+  Result<Fd> direct = open_file_at(directory, name, O_WRONLY | O_DIRECT);
+  if (!direct.ok()) return none;
+  // Asked of a file that is still empty: the reserved block is used, or given back with the rest.
+  if (reserve_range(fd, 0, kBlock) != 0) return none;
+  DW_ASSIGN(Buffer buffer, Buffer::allocate(kBufferBytes));
+  return std::optional(DirectAppender(std::move(*direct), fd, std::move(buffer)));
+}
+
+size_t DirectAppender::memory_bytes() { return kBufferBytes; }
+
+// In the middle of a block: then what stands in front of it is written again with it.
+Status DirectAppender::begin_at(uint64_t offset) {
+  buffer_begin_ = align_down(offset, kBlock);
+  reserved_end_ = buffer_begin_;
+  used_ = offset - buffer_begin_;
+  DW_TRY(read_exact_at(fd_, buffer_.bytes().first(used_), buffer_begin_));
+  begun_ = true;
+  return {};
+}
+
+Status DirectAppender::reserve(uint64_t end) {
+  if (end <= reserved_end_) return {};
+  // Nearly full: then what is needed and no more.
+  for (uint64_t wanted : {end + kReserveBytes, align_up(end, kBlock)}) {
+    if (reserve_range(fd_, reserved_end_, wanted) == 0) {
+      reserved_end_ = wanted;
+      return {};
+    }
+  }
+  return Error::from_errno("cannot reserve space");
+}
+
+Status DirectAppender::append(uint64_t offset, Bytes bytes) {
+  if (!begun_) DW_TRY(begin_at(offset));
+  DW_CHECK(offset == buffer_begin_ + used_);
+  DW_TRY(reserve(offset + bytes.size()));
+  while (!bytes.empty()) {
+    // Up to the next multiple of the buffer's size, so that the pieces after the first are aligned
+    // to that.
+    size_t capacity = align_down(buffer_begin_, kBufferBytes) + kBufferBytes - buffer_begin_;
+    size_t n = std::min(bytes.size(), capacity - used_);
+    std::memcpy(buffer_.data() + used_, bytes.data(), n);
+    used_ += n;
+    bytes = bytes.subspan(n);
+    if (used_ == capacity) DW_TRY(write_blocks(used_));
+  }
+  return {};
+}
+
+Status DirectAppender::write_blocks(size_t size) {
+  DW_CHECK(size % kBlock == 0 && size <= used_);
+  Bytes blocks = buffer_.bytes().first(size);
+  Status written = write_all_at(direct_.get(), blocks, buffer_begin_);
+  // Some file systems open a file with O_DIRECT and then want other alignments.
+  if (!written.ok() && written.error().errno_value() == EINVAL)
+    written = write_all_at(fd_, blocks, buffer_begin_);
+  if (!written.ok()) return written;
+  std::memmove(buffer_.data(), buffer_.data() + size, used_ - size);
+  buffer_begin_ += size;
+  used_ -= size;
+  return {};
+}
+
+Status DirectAppender::flush() {
+  if (!begun_) return {};
+  if (used_ >= kBlock) DW_TRY(write_blocks(align_down(used_, kBlock)));
+  return write_all_at(fd_, buffer_.bytes().first(used_), buffer_begin_);
+}
+
+Status DirectAppender::trim() {
+  struct stat status;
+  if (::fstat(fd_, &status) != 0 || ::ftruncate(fd_, status.st_size) != 0)
+    return Error::from_errno("cannot give back reserved space");
+  reserved_end_ = buffer_begin_;
+  return {};
+}
+
+}  // namespace dw

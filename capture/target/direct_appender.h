@@ -1,0 +1,56 @@
+// Appends to a file past the page cache (O_DIRECT), in large aligned pieces.
+//
+// In a capture kernel the page cache is taken from the same few megabytes as everything else, and
+// copying into it costs more than the disk. Bytes are collected in a buffer of 1 MiB; their space
+// is reserved when they are taken, so that a full disk shows then and not when they are written.
+// What is left of a block goes through the page cache when the file is synced, and is written again
+// with the bytes that follow it. Thread safety: one thread. The descriptor for the page cache
+// belongs to the caller.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "capture/base/buffer.h"
+#include "capture/base/fd.h"
+#include "capture/base/result.h"
+
+namespace dw {
+
+class DirectAppender {
+ public:
+  // For the file `name` in `directory`, which is open as `fd` too. Nothing where it would not help
+  // or the file system cannot: file systems in memory, no O_DIRECT, no fallocate(2). Error
+  // kNoMemory.
+  static Result<std::optional<DirectAppender>> create(int directory, const char* name, int fd);
+  [[nodiscard]] static size_t memory_bytes();
+
+  // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: nothing of
+  // `bytes` was taken, all that was taken before has its place.
+  Status append(uint64_t offset, Bytes bytes);
+
+  // Hands everything to the file; to be followed by fdatasync(2).
+  Status flush();
+
+  // Gives back what is reserved behind the end of the file.
+  Status trim();
+
+ private:
+  DirectAppender(Fd direct, int fd, Buffer buffer)
+      : direct_(std::move(direct)), fd_(fd), buffer_(std::move(buffer)) {}
+
+  Status begin_at(uint64_t offset);
+  Status reserve(uint64_t end);
+  // Writes the first `size` bytes of the buffer, whole blocks.
+  Status write_blocks(size_t size);
+
+  Fd direct_;
+  int fd_;
+  Buffer buffer_;
+  bool begun_ = false;
+  uint64_t buffer_begin_ = 0;  // offset of the buffer in the file, a multiple of the block
+  size_t used_ = 0;            // bytes in it
+  uint64_t reserved_end_ = 0;
+};
+
+}  // namespace dw

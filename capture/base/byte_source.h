@@ -60,6 +60,10 @@ class ByteSource {
   // Where in the file to look for what is wrong with a byte.
   [[nodiscard]] virtual uint64_t file_offset(uint64_t offset) const { return offset; }
 
+  // Reads whatever the source has that vouches for it; that may be the whole file. kBadInput, with
+  // the file's offset, if something is wrong.
+  virtual Status verify() const { return {}; }
+
   virtual Result<std::unique_ptr<ByteReader>> open_reader() const = 0;
   // Memory that one reader takes, in bytes.
   [[nodiscard]] virtual size_t reader_bytes() const { return 0; }

@@ -10,6 +10,7 @@
 #include "capture/codec/frame_compressor.h"
 #include "capture/format/flattened_format.h"
 #include "capture/format/kdump_format.h"
+#include "capture/pipeline/missing_page.h"
 #include "capture/target/memory_target.h"
 #include "tests/unit/support/capture.h"
 

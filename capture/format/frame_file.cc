@@ -9,7 +9,7 @@ FrameFile::FrameFile(Target& target, const SumsHeader& header) : target_(&target
 
 Status FrameFile::write(Bytes bytes) {
   DW_CHECK(!broken_);
-  Status written = target_->write_at(end_, bytes);
+  Status written = target_->append(end_, bytes);
   if (!written.ok()) {
     broken_ = true;
     return written;

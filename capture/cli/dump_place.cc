@@ -3,12 +3,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
+#include "capture/format/dump_source.h"
 #include "capture/format/kdump_reader.h"
 #include "capture/kernel/notes.h"
 #include "capture/report/message.h"
+#include "capture/source/vmcore.h"
 
 namespace dw {
 
@@ -21,15 +22,7 @@ constexpr int kMaxSameName = 100;
 // is better than not at all.
 bool tells_crashes_apart(Bytes notes) { return vmcoreinfo_in(notes).crash_time().has_value(); }
 
-// A file that cannot be read as a kdump file is not this crash: it is left alone.
-std::optional<KdumpReader> open_if_same_crash(int root, const std::string& path, Bytes notes) {
-  if (!tells_crashes_apart(notes)) return std::nullopt;
-  Result<Fd> fd = open_file_at(root, path.c_str(), O_RDONLY | O_NONBLOCK);
-  if (!fd.ok()) return std::nullopt;
-  Result<KdumpReader> reader = KdumpReader::open(std::move(*fd));
-  if (!reader.ok() || !std::ranges::equal(reader->notes(), notes)) return std::nullopt;
-  return std::move(*reader);
-}
+enum class Found : uint8_t { kOther, kPart, kWhole };
 
 // The status says whether everything was there once; the descriptors whether it still is: a copy
 // may have been cut.
@@ -37,6 +30,27 @@ bool is_whole(KdumpReader& reader) {
   if (reader.incomplete()) return false;
   Result<KdumpSummary> summary = reader.summarize();
   return summary.ok() && summary->missing == 0 && summary->damaged == 0;
+}
+
+// An ELF core cannot say what is missing: only its name tells that it is whole.
+Found look_at_core(const std::string& path, bool sealed, Bytes notes) {
+  Result<Vmcore> core = Vmcore::open(path.c_str());
+  if (!core.ok() || !std::ranges::equal(core->headers().notes, notes)) return Found::kOther;
+  return sealed ? Found::kWhole : Found::kPart;
+}
+
+// A file that cannot be read as a dump is not this crash: it is left alone.
+Found look_at_dump(const std::string& path, bool sealed, Bytes notes) {
+  if (!tells_crashes_apart(notes)) return Found::kOther;
+  Result<Fd> fd = open_file(path.c_str(), O_RDONLY | O_NONBLOCK);
+  if (!fd.ok()) return Found::kOther;
+  Result<DumpKind> kind = dump_kind(fd->get());
+  if (!kind.ok()) return Found::kOther;
+  if (*kind == DumpKind::kElf) return look_at_core(path, sealed, notes);
+  Result<OpenDump> dump = open_dump(std::move(*fd));
+  if (!dump.ok() || !std::ranges::equal(dump->file->notes(), notes)) return Found::kOther;
+  Result<KdumpReader> reader = KdumpReader::create(dump->file);
+  return reader.ok() && is_whole(*reader) ? Found::kWhole : Found::kPart;
 }
 
 }  // namespace
@@ -51,20 +65,21 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
     if (found.standing == Standing::kNothing) return place;
     if (found.standing == Standing::kOther) continue;
     bool sealed = found.standing == Standing::kSealed;
-    std::string path = place.name + "/" + found.file;
-    std::optional<KdumpReader> reader = open_if_same_crash(place.root.get(), path, notes);
-    if (!reader) continue;
-    if (is_whole(*reader)) {
+    std::string path = directory + "/" + place.name + "/" + found.file;
+    Found dump = look_at_dump(path, sealed, notes);
+    if (dump == Found::kOther) continue;
+    if (dump == Found::kWhole) {
       // The name comes last, and may not have been given.
-      Status named = sealed ? Status() : FileTarget::seal_finished(place.root.get(), place.name, found.file);
+      Status named =
+          sealed ? Status() : FileTarget::seal_finished(place.root.get(), place.name, found.file);
       // Whoever wrote it may have done so in this very moment.
       DW_ASSIGN(StandingDump now, FileTarget::look(place.root.get(), place.name));
       if (now.standing != Standing::kSealed) return named.error();
       place.saved_already = true;
       return place;
     }
-    print_message("%s/%s is a dump of this crash, but not whole; it stays, a new one is written",
-                  directory.c_str(), path.c_str());
+    print_message("%s is a dump of this crash, but not whole; it stays, a new one is written",
+                  path.c_str());
   }
   return Error(ErrorKind::kIo, "too many dumps of this host and second")
       .on(directory + "/" + name)

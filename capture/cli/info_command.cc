@@ -5,6 +5,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "capture/base/system.h"
@@ -12,6 +13,7 @@
 #include "capture/cli/config.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/exit_status.h"
+#include "capture/format/dump_source.h"
 #include "capture/format/kdump_reader.h"
 #include "capture/plan/pass_one.h"
 #include "capture/report/json.h"
@@ -25,7 +27,8 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: dumpwright info [--json] FILE\n"
-    "Tells what FILE is: a vmcore, a kdump file, or the directory of a dump.\n"
+    "Tells what FILE is: a vmcore, a dump of any format, or the directory of one. Damage that\n"
+    "only reading every page would show is not looked for.\n"
     "Exit status: 0 told, 1 the file cannot be read, 2 usage.\n";
 
 // Strings of a header are 65 bytes, terminated or not.
@@ -61,28 +64,59 @@ Result<std::string> resolve(const std::string& path) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) return Error::from_errno("cannot open").on(path);
   if (!S_ISDIR(status.st_mode)) return path;
-  for (const char* name : {kSealedName, kIncompleteName}) {
-    std::string inside = path + "/" + name;
-    if (::stat(inside.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return inside;
+  for (std::string_view suffix : {std::string_view(), kIncompleteSuffix}) {
+    for (const char* name : kDumpNames) {
+      std::string inside = path + "/" + name + std::string(suffix);
+      if (::stat(inside.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return inside;
+    }
   }
   return Error(ErrorKind::kBadInput, "no dump in this directory")
       .on(path)
-      .hint("name the directory that holds the file vmcore");
+      .hint("name the directory that holds the file vmcore, or the file itself");
 }
 
-void print_kdump_text(const std::string& path, const KdumpReader& reader,
+const char* title_of(DumpKind kind) {
+  switch (kind) {
+    case DumpKind::kFlattened:
+      return "flattened kdump file";
+    case DumpKind::kZstdStream:
+      return "zstd stream of a kdump file";
+    case DumpKind::kLz4Stream:
+      return "LZ4 stream of a kdump file";
+    default:
+      return "kdump file";
+  }
+}
+
+// Of a stream, that of its frames.
+std::string compression_of(DumpKind kind, const KdumpHeader& header) {
+  if (kind == DumpKind::kZstdStream) return "zstd";
+  if (kind == DumpKind::kLz4Stream) return "lz4";
+  return compression_of(header);
+}
+
+void print_cut(const ByteSource& source) {
+  if (!source.cut_at()) return;
+  char text[80];
+  std::snprintf(text, sizeof(text), "at offset 0x%" PRIx64 "; what should follow is missing",
+                *source.cut_at());
+  print_field("CUT", text);
+}
+
+void print_kdump_text(const std::string& path, DumpKind kind, const KdumpReader& reader,
                       const KdumpSummary& summary) {
   const KdumpHeader& header = reader.header();
   uint64_t page_size = reader.layout().block_size;
-  std::printf("%s: kdump file, version %d, %s\n", path.c_str(), header.version,
+  std::printf("%s: %s, version %d, %s\n", path.c_str(), title_of(kind), header.version,
               reader.incomplete() ? "INCOMPLETE" : "complete");
+  print_cut(reader.file()->source());
   print_field("kernel", std::string(text_of(header.utsname.sysname)) + " " +
                             std::string(text_of(header.utsname.release)) + " " +
                             std::string(text_of(header.utsname.machine)));
   print_field("host", std::string(text_of(header.utsname.nodename)));
   print_field("crashed", time_text(header.seconds));
   print_field("dump level", std::to_string(reader.sub_header().dump_level) + ", compression " +
-                                compression_of(header));
+                                compression_of(kind, header));
   print_field("RAM", pages_text(summary.ram, page_size));
   print_field("kept", pages_text(summary.kept, page_size));
   print_field("stored", std::to_string(summary.stored) + " pages in " +
@@ -94,7 +128,12 @@ void print_kdump_text(const std::string& path, const KdumpReader& reader,
   print_field("VMCOREINFO", std::to_string(reader.vmcoreinfo().size()) + " bytes");
 }
 
-JsonObject kdump_json(const std::string& path, const KdumpReader& reader,
+const char* json_kind_of(DumpKind kind) {
+  if (kind == DumpKind::kFlattened) return "flattened";
+  return kind == DumpKind::kKdump ? "kdump" : "stream";
+}
+
+JsonObject kdump_json(const std::string& path, DumpKind kind, const KdumpReader& reader,
                       const KdumpSummary& summary) {
   const KdumpHeader& header = reader.header();
   JsonObject pages;
@@ -107,19 +146,20 @@ JsonObject kdump_json(const std::string& path, const KdumpReader& reader,
       .add("damaged", summary.damaged);
   JsonObject object;
   object.add("path", path)
-      .add("kind", "kdump")
+      .add("kind", json_kind_of(kind))
       .add("complete", !reader.incomplete())
       .add("release", text_of(header.utsname.release))
       .add("machine", text_of(header.utsname.machine))
       .add("nodename", text_of(header.utsname.nodename))
       .add("crash_time", time_text(header.seconds))
       .add("dump_level", reader.sub_header().dump_level)
-      .add("compression", compression_of(header))
+      .add("compression", compression_of(kind, header))
       .add("page_size", reader.layout().block_size)
       .add("pages", pages)
       .add("stored_bytes", summary.stored_bytes)
       .add("cpus", header.cpu_count)
       .add("vmcoreinfo_bytes", uint64_t{reader.vmcoreinfo().size()});
+  if (std::optional<uint64_t> cut = reader.file()->source().cut_at()) object.add("cut_at", *cut);
   return object;
 }
 
@@ -136,15 +176,16 @@ std::string report_beside(const std::string& path) {
 }
 
 Status show_kdump(const std::string& path, Fd fd, bool json) {
-  DW_ASSIGN(KdumpReader reader, KdumpReader::open(std::move(fd)));
+  DW_ASSIGN(OpenDump dump, open_dump(std::move(fd)));
+  DW_ASSIGN(KdumpReader reader, KdumpReader::create(dump.file));
   DW_ASSIGN(KdumpSummary summary, reader.summarize());
   if (json) {
-    JsonObject object = kdump_json(path, reader, summary);
+    JsonObject object = kdump_json(path, dump.kind, reader, summary);
     if (std::string report = report_beside(path); !report.empty())
       object.add_object_text("report", report);
     std::printf("%s\n", object.text().c_str());
   } else {
-    print_kdump_text(path, reader, summary);
+    print_kdump_text(path, dump.kind, reader, summary);
   }
   return {};
 }
@@ -217,12 +258,13 @@ Status show_vmcore(const std::string& path, bool json) {
 Status show(const std::string& argument, bool json) {
   DW_ASSIGN(std::string path, resolve(argument));
   DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  Result<bool> kdump = KdumpReader::recognizes(fd.get());
-  if (!kdump.ok()) {
-    Error error = kdump.error();
+  Result<DumpKind> kind = dump_kind(fd.get());
+  if (!kind.ok()) {
+    Error error = kind.error();
     return error.on(path);
   }
-  if (!*kdump) return show_vmcore(path, json);
+  // A vmcore tells best what is wrong with a file that is nothing else.
+  if (*kind == DumpKind::kElf || *kind == DumpKind::kUnknown) return show_vmcore(path, json);
   Status shown = show_kdump(path, std::move(fd), json);
   if (shown.ok()) return shown;
   Error error = shown.error();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/fault/cli_support.h"
+#include "tests/unit/support/streams.h"
 #include "tests/unit/support/text.h"
 
 using namespace dw;
@@ -46,6 +47,51 @@ TEST_CASE("cli info: a dump, and its directory") {
                              "web-1", "2023-11-14T22:13:20Z", "dump level  1, compression zstd"})
       CHECK_MESSAGE(contains(info.out, part), part);
   }
+}
+
+TEST_CASE("cli info: streams and flattened files, whole and cut") {
+  TempDir dir;
+  const PlainDump& dump = plain_dump();
+  auto text = [](const Content& content, size_t size) {
+    return std::string_view(reinterpret_cast<const char*>(content.data()), size);
+  };
+  for (Compression compression : {Compression::kZstd, Compression::kLz4}) {
+    BuiltStream stream =
+        build_stream(dump.bytes, dump.data_offset,
+                     {.compression = compression, .frame_bytes = 4096, .seek_table = false});
+    write_file(dir / "whole", text(stream.bytes, stream.bytes.size()));
+    Outcome whole = dumpwright({"info", dir / "whole"});
+    CHECK(whole.status == 0);
+    std::string method = compression == Compression::kZstd ? "zstd" : "lz4";
+    CHECK(contains(whole.out, " stream of a kdump file, version 6, complete\n"));
+    CHECK(contains(whole.out, "compression " + method));
+    CHECK_FALSE(contains(whole.out, "CUT"));
+    size_t cut = stream.frames[4].begin;
+    write_file(dir / "cut", text(stream.bytes, cut + 7));
+    Outcome part = dumpwright({"info", dir / "cut"});
+    CHECK(part.status == 0);
+    CHECK(contains(part.out, " stream of a kdump file, version 6, INCOMPLETE\n"));
+    CHECK(contains(part.out, "CUT"));
+    Outcome json = dumpwright({"info", "--json", dir / "cut"});
+    CHECK(contains(json.out, "\"kind\": \"stream\", \"complete\": false"));
+    CHECK(contains(json.out, "\"cut_at\": " + std::to_string(cut)));
+    write_file(dir / "damaged", std::string(text(stream.bytes, cut)) + "xxxxxxxxxxxxxxxxxxx");
+    check_refused(dumpwright({"info", dir / "damaged"}), dir / "damaged", "no frame begins here");
+  }
+  Content flat = build_flattened(dump.bytes, even_records(dump.bytes.size(), 4096));
+  write_file(dir / "flat", text(flat, flat.size()));
+  CHECK(contains(dumpwright({"info", dir / "flat"}).out,
+                 "flattened kdump file, version 6, complete"));
+  CHECK(contains(dumpwright({"info", "--json", dir / "flat"}).out, "\"kind\": \"flattened\""));
+}
+
+TEST_CASE("cli info: the directory of a dump of any format") {
+  TempDir dir;
+  REQUIRE(::mkdir((dir / "dump").c_str(), 0700) == 0);
+  small_crash().write_to(dir / "dump/vmcore.elf.incomplete");
+  CHECK(contains(dumpwright({"info", dir / "dump"}).out, "vmcore.elf.incomplete: ELF vmcore"));
+  write_file(dir / "dump/vmcore.zst", "x");
+  CHECK(contains(dumpwright({"info", dir / "dump"}).err, "dump/vmcore.zst: "));
 }
 
 TEST_CASE("cli info: JSON, of both, on one line") {

@@ -9,6 +9,7 @@
 
 #include "capture/target/file_target.h"
 #include "tests/unit/support/capture.h"
+#include "tests/unit/support/streams.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
@@ -129,6 +130,37 @@ TEST_CASE("dump_place: without notes no crash is known again") {
   nameless.add_ram(0x1000, 0x4000);
   put_dump(dir, kName, nameless, true);
   check_place(dir, nameless, kSecond, false);
+}
+
+TEST_CASE("dump_place: a stream is the same crash; only a closed one is whole") {
+  for (Compression compression : {Compression::kZstd, Compression::kLz4}) {
+    BuiltStream stream =
+        build_stream(plain_dump().bytes, plain_dump().data_offset, {.compression = compression});
+    std::string_view whole(reinterpret_cast<const char*>(stream.bytes.data()), stream.bytes.size());
+    std::string file = compression == Compression::kZstd ? kZstdStreamName : kLz4StreamName;
+    for (const std::string& name : {file, file + ".incomplete"}) {
+      TempDir dir;
+      REQUIRE(::mkdir((dir / kName).c_str(), 0700) == 0);
+      std::string path = dir / kName + "/" + name;
+      write_file(path, whole.substr(0, stream.frames[3].begin));
+      check_place(dir, small_crash(), kSecond, false);
+      write_file(path, whole);
+      check_place(dir, small_crash("other-host"), kName, true);  // the notes are the same
+      CHECK(::access((dir / kName + "/" + file).c_str(), F_OK) == 0);
+    }
+  }
+}
+
+TEST_CASE("dump_place: of a core, the name alone says that it is whole") {
+  for (bool sealed : {false, true}) {
+    TempDir dir;
+    REQUIRE(::mkdir((dir / kName).c_str(), 0700) == 0);
+    small_crash().write_to(dir / kName + "/" + kElfName + (sealed ? "" : ".incomplete"));
+    check_place(dir, small_crash(), sealed ? kName : kSecond, sealed);
+    VmcoreBuilder other = small_crash();
+    other.add_prstatus(4711);
+    check_place(dir, other, kSecond, false);
+  }
 }
 
 TEST_CASE("dump_place: a hundred dumps of one name are too many") {

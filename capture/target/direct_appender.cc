@@ -106,6 +106,14 @@ Status DirectAppender::write_blocks(size_t size) {
   return {};
 }
 
+void DirectAppender::overwrite(uint64_t offset, Bytes bytes) {
+  uint64_t begin = std::max(offset, buffer_begin_);
+  uint64_t end = std::min(offset + bytes.size(), buffer_begin_ + used_);
+  if (!begun_ || begin >= end) return;
+  std::memcpy(buffer_.data() + (begin - buffer_begin_), bytes.data() + (begin - offset),
+              end - begin);
+}
+
 Status DirectAppender::flush() {
   if (!begun_) return {};
   if (used_ >= kBlock) DW_TRY(write_blocks(align_down(used_, kBlock)));

@@ -29,6 +29,10 @@ class DirectAppender {
   // `bytes` was taken, all that was taken before has its place.
   Status append(uint64_t offset, Bytes bytes);
 
+  // The caller has written `bytes` at `offset` of the file: what is held back of them, or would be
+  // written again with the rest of its block, is now that. Not for what was never handed over.
+  void overwrite(uint64_t offset, Bytes bytes);
+
   // Hands everything to the file; to be followed by fdatasync(2).
   Status flush();
 

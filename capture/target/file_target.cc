@@ -241,6 +241,7 @@ Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
 Status FileTarget::write_at(uint64_t offset, Bytes bytes) {
   Status written = write_all_at(file_.get(), bytes, offset);
   if (!written.ok()) return failed(written.error());
+  if (direct_) direct_->overwrite(offset, bytes);
   return pace_writeback(offset, bytes.size());
 }
 

@@ -39,7 +39,10 @@ PipeTarget::PipeTarget(Fd fd) : fd_(std::move(fd)) {
 }
 
 PipeTarget::PipeTarget(PipeTarget&& other) noexcept
-    : fd_(std::move(other.fd_)), is_file_(other.is_file_), written_(other.written_), failed_(other.failed_) {}
+    : fd_(std::move(other.fd_)),
+      is_file_(other.is_file_),
+      written_(other.written_),
+      failed_(other.failed_) {}
 
 Status PipeTarget::write_at(uint64_t offset, Bytes bytes) {
   if (failed_) return *failed_;

@@ -30,8 +30,8 @@ class Target {
   virtual Status read_at(uint64_t offset, MutableBytes into) = 0;
 
   // As write_at(), for pages: each call goes on where the last one ended. What was taken has its
-  // place, but may be held back until the next sync(); until then nobody else writes there, nor to
-  // the block of 4 KiB in which the first one begins.
+  // place, but may be held back until the next sync(); until then nobody writes there, nor to the
+  // block of 4 KiB in which the first one begins. Called by one thread, that of write_at() then.
   virtual Status append(uint64_t offset, Bytes bytes) { return write_at(offset, bytes); }
 
   // Whether the above holds. If not, write_at() takes the bytes from front to back without gaps,

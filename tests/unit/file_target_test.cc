@@ -338,6 +338,24 @@ TEST_CASE("file_target: appended bytes of any size come back, past the page cach
   append_and_compare(dir, 4096);
 }
 
+TEST_CASE("file_target: what is written over appended bytes stays, short as the file may be") {
+  for (size_t size : {700U, 4096U, 9000U}) {
+    TempDir dir;  // on a disk
+    FileTarget target = create(dir);
+    std::string text(size, 'a');
+    REQUIRE(target.append(0, bytes(text)).ok());
+    REQUIRE(target.sync().ok());
+    REQUIRE(target.write_at(100, bytes("patched")).ok());
+    REQUIRE(target.write_at(size - 4, bytes("tail")).ok());
+    REQUIRE(target.sync().ok());
+    REQUIRE(target.append(size, bytes("more")).ok());
+    REQUIRE(target.sync().ok());
+    REQUIRE(target.publish().ok());
+    text.replace(100, 7, "patched").replace(size - 4, 4, "tail").append("more");
+    CHECK((read_file(dir / "host-1/vmcore.incomplete") == text));
+  }
+}
+
 TEST_CASE("file_target: a disk that gets full while bytes are appended keeps what it took") {
   if (!may_mount()) return;
   TempDir dir;

@@ -4,23 +4,29 @@
 #include <array>
 #include <cinttypes>
 #include <cstdio>
+#include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "capture/base/checked.h"
 #include "capture/base/system.h"
 #include "capture/cli/capture_options.h"
 #include "capture/cli/capture_report.h"
 #include "capture/cli/crash_facts.h"
+#include "capture/cli/dump_description.h"
 #include "capture/cli/dump_place.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/memory_budget.h"
-#include "capture/format/kdump_writer.h"
+#include "capture/format/writer_factory.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
 #include "capture/report/message.h"
 #include "capture/report/progress.h"
 #include "capture/source/vmcore.h"
+#include "capture/target/file_target.h"
+#include "capture/target/pipe_target.h"
 
 namespace dw {
 
@@ -30,13 +36,21 @@ constexpr const char* kHelp =
     "usage: dumpwright capture [OPTION...] TARGET...\n"
     "Saves the crashed kernel's memory as a kdump file that crash, drgn and libkdumpfile read.\n"
     "\n"
-    "TARGET is a directory, made if missing; the dump goes to TARGET/HOST-TIME/vmcore. Several\n"
-    "targets are tried in order until one holds the whole dump.\n"
+    "TARGET is a directory, made if missing; the dump goes to TARGET/HOST-TIME/vmcore. Or it is "
+    "-,\n"
+    "standard output. Several targets are tried in order until one holds the whole dump.\n"
     "\n"
     "  --source VMCORE         the vmcore, /proc/vmcore by default\n"
     "  -d, --dump-level LEVEL  which pages to leave out, the sum of 1 zero, 2 cache, 4 cache with\n"
     "                          private data too, 8 user, 16 free; default 31\n"
-    "  --compress METHOD       zstd (default), zstd:LEVEL or none\n"
+    "  --format FORMAT         kdump (default); stream: compresses better and faster, zstd -d or "
+    "lz4 -d\n"
+    "                          make a kdump file of it (vmcore.zst, vmcore.lz4; default for -);\n"
+    "                          elf: a sparse ELF core (vmcore.elf); flattened: makedumpfile's, for "
+    "- only\n"
+    "  --compress METHOD       zstd (default), zlib (not for stream), lz4 (stream only), each "
+    "with\n"
+    "                          :LEVEL or without, or none (always so for elf)\n"
     "  --threads N             default: one for each CPU, fewer if memory is short\n"
     "  --memory-limit BYTES    K, M or G may follow; default: half of what is available\n"
     "  --config FILE           `key value` lines; default /etc/dumpwright.conf if it exists;\n"
@@ -56,34 +70,31 @@ struct Capture {
   const Vmcore& vmcore;
   const VmcoreLayout& layout;
   const CrashFacts& facts;
-  const PipelineOptions& sizes;
   CaptureEvents& events;
 };
 
-KdumpDescription describe(const Capture& capture) {
-  KdumpDescription description;
-  description.utsname = capture.facts.utsname;
-  description.crash_seconds = capture.facts.crash_seconds;
-  description.phys_base = capture.facts.phys_base;
-  description.cpu_count = capture.facts.notes.cpu_count;
-  description.dump_level = capture.options.dump_level;
-  description.compression = capture.options.compression.compression;
-  description.notes = capture.vmcore.headers().notes;
-  description.vmcoreinfo_offset = capture.facts.notes.vmcoreinfo_offset;
-  description.vmcoreinfo_size = capture.facts.notes.vmcoreinfo_size;
-  description.max_mapnr = capture.vmcore.memory().end_pfn();
-  description.ram_pages = capture.vmcore.memory().page_count();
-  return description;
+// A target, and how the crash is saved to it.
+struct Job {
+  const std::string& target;
+  Saving saving;
+  PipelineOptions sizes;
+};
+
+WriterOptions writer_options(const Saving& saving, const Vmcore& vmcore) {
+  return {
+      .format = saving.format, .compression = saving.compression, .page_size = vmcore.page_size()};
 }
 
-CodingOptions coding_of(const CaptureOptions& options, const Vmcore& vmcore) {
-  return {.compression = options.compression,
-          .share_zero_pages = (options.dump_level & static_cast<int>(kLeaveOutZero)) != 0,
-          .share_duplicates = true,
-          .hash_seed = hash_seed_of(vmcore.headers().notes)};
+CodingOptions coding_of(const CaptureOptions& options, const Saving& saving, const Vmcore& vmcore) {
+  bool share_zero = (options.dump_level & static_cast<int>(kLeaveOutZero)) != 0;
+  CodingOptions coding = coding_for(writer_options(saving, vmcore), share_zero);
+  coding.share_duplicates = can_share_pages(saving.format);
+  coding.hash_seed = hash_seed_of(vmcore.headers().notes);
+  return coding;
 }
 
-MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Vmcore& vmcore) {
+MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Saving& saving,
+                         const Vmcore& vmcore) {
   PipelineOptions none = pipeline;
   none.threads = 0;
   PipelineOptions one = pipeline;
@@ -91,8 +102,10 @@ MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Vmcore& vmcore) 
   uint64_t page_size = vmcore.page_size();
   uint64_t fixed = Pipeline::memory_bytes(none, page_size);
   // A thread judges pages in both passes, with a classifier for each.
-  return {.fixed = kProgramBytes + Plan::memory_bytes(vmcore.memory(), false) +
-                   KdumpWriter::memory_bytes() + FileTarget::memory_bytes() + fixed,
+  return {.fixed = kProgramBytes +
+                   Plan::memory_bytes(vmcore.memory(), !keeps_bitmap(saving.format)) +
+                   writer_memory_bytes(writer_options(saving, vmcore)) +
+                   FileTarget::memory_bytes() + fixed,
           .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
                         VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
 }
@@ -100,14 +113,15 @@ MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Vmcore& vmcore) 
 // As many threads as there are CPUs or as asked for, but no more than memory allows. A crash is the
 // wrong moment to refuse: then, and where nobody set a limit, one thread is tried whatever it
 // takes.
-Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Vmcore& vmcore) {
+Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Saving& saving,
+                                      const Vmcore& vmcore) {
   unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
   PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
-                           .coding = coding_of(options, vmcore)};
+                           .coding = coding_of(options, saving, vmcore)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   Result<unsigned> fitting =
-      threads_that_fit(memory_needs(pipeline, vmcore), pipeline.threads, limit);
+      threads_that_fit(memory_needs(pipeline, saving, vmcore), pipeline.threads, limit);
   bool strict = options.memory_limit != 0 && !is_crash(options);
   if (!fitting.ok() && strict) return fitting.error();
   if (!fitting.ok()) print_warning(fitting.error());
@@ -133,9 +147,9 @@ Outcome report_incomplete(const std::string& path, const char* why) {
 }
 
 // The report is for people and tools that look around; a dump without it is still a dump.
-void put_report(const Capture& capture, const ClassCounts& counts, const CaptureReport& report,
-                FileTarget& target) {
-  std::string text = report_text(capture.options, capture.facts, counts, report);
+void put_report(const Capture& capture, const Job& job, const ClassCounts& counts,
+                const CaptureReport& report, Target& target) {
+  std::string text = report_text(capture.options, job.saving, capture.facts, counts, report);
   Status put = target.put_file(kReportName, std::as_bytes(std::span(text)));
   if (!put.ok()) print_warning(put.error());
 }
@@ -162,11 +176,11 @@ Result<PassOneResult> write_head(const Capture& capture, PassOne& pass_one, Dump
 
 // Pass 2 to the published file. An error of the target ends the copying, not the dump: what is
 // there is made durable, and stays.
-Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipeline& pipeline,
-                    DumpWriter& writer, FileTarget& target) {
+Result<Outcome> write_pages(const Capture& capture, const Job& job, const PassOneResult& pass_one,
+                            Pipeline& pipeline, DumpWriter& writer, Target& target) {
   PageCounts counts;
   Progress progress(capture.options.progress, pass_one.plan.kept_pages());
-  put_report(capture, pass_one.counts, {.state = "saving", .pages = counts}, target);
+  put_report(capture, job, pass_one.counts, {.state = "saving", .pages = counts}, target);
   PlannedBits planned_bits;
   if (writer.keeps_bitmap()) {
     planned_bits = [&](uint64_t first_pfn) -> Result<ChunkBits> {
@@ -185,13 +199,15 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
                      progress.update(counts.total(), writer.bytes_written());
                      return appended;
                    });
+  if (!copied.ok() && !writer.readable_when_cut()) return copied.error();
   if (!copied.ok()) print_error(copied.error());
   bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer.finish(complete);
+  if (!finished.ok() && !writer.readable_when_cut()) return finished.error();
   // A target that failed once may well fail again; the first failure is the one to read.
   if (copied.ok() && !finished.ok()) print_error(finished.error());
   complete = complete && finished.ok();
-  put_report(capture, pass_one.counts,
+  put_report(capture, job, pass_one.counts,
              {.state = complete ? "complete" : "incomplete",
               .pages = counts,
               .bytes = writer.bytes_written(),
@@ -208,7 +224,29 @@ Outcome write_pages(const Capture& capture, const PassOneResult& pass_one, Pipel
   return report_incomplete(target.path(), why);
 }
 
-Result<Outcome> capture_to_directory(const Capture& capture, const std::string& directory) {
+using OpenTarget = std::function<Result<std::unique_ptr<Target>>()>;
+
+Result<Outcome> save(const Capture& capture, const Job& job, const OpenTarget& open_target) {
+  // All memory first, then the first byte of output.
+  uint64_t page_size = capture.vmcore.page_size();
+  unsigned dump_level = static_cast<unsigned>(capture.options.dump_level);
+  DW_ASSIGN(PassOne pass_one,
+            PassOne::create(capture.vmcore, capture.layout, dump_level, job.sizes.threads));
+  PageSourceFactory sources = [&] {
+    return VmcorePageSource::create(capture.vmcore, capture.layout, dump_level);
+  };
+  DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, job.sizes, page_size));
+  DW_ASSIGN(std::unique_ptr<Target> target, open_target());
+  DW_ASSIGN(std::unique_ptr<DumpWriter> writer,
+            make_dump_writer(
+                writer_options(job.saving, capture.vmcore),
+                describe_dump(capture.vmcore, capture.facts, capture.options.dump_level), *target));
+  DW_ASSIGN(PassOneResult result, write_head(capture, pass_one, *writer));
+  return write_pages(capture, job, result, pipeline, *writer, *target);
+}
+
+Result<Outcome> capture_to_directory(const Capture& capture, const Job& job) {
+  const std::string& directory = job.target;
   DW_ASSIGN(DumpPlace place,
             find_dump_place(directory, dump_name(capture.facts, capture.options.hostname),
                             capture.vmcore.headers().notes));
@@ -217,36 +255,53 @@ Result<Outcome> capture_to_directory(const Capture& capture, const std::string& 
                   place.name.c_str());
     return Outcome::kComplete;
   }
-  // All memory first, then the first byte of output.
-  uint64_t page_size = capture.vmcore.page_size();
-  unsigned dump_level = static_cast<unsigned>(capture.options.dump_level);
-  DW_ASSIGN(PassOne pass_one,
-            PassOne::create(capture.vmcore, capture.layout, dump_level, capture.sizes.threads));
-  PageSourceFactory sources = [&] {
-    return VmcorePageSource::create(capture.vmcore, capture.layout, dump_level);
-  };
-  DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, capture.sizes, page_size));
-  DW_ASSIGN(FileTarget target,
-            FileTarget::create(place.root.get(), place.name, directory + "/" + place.name));
-  DW_ASSIGN(std::unique_ptr<DumpWriter> writer,
-            KdumpWriter::create(target, describe(capture), page_size));
-  DW_ASSIGN(PassOneResult result, write_head(capture, pass_one, *writer));
-  return write_pages(capture, result, pipeline, *writer, target);
+  return save(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
+    DW_ASSIGN(FileTarget target,
+              FileTarget::create(place.root.get(), place.name, directory + "/" + place.name,
+                                 file_name_of(job.saving)));
+    return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
+  });
+}
+
+Result<Outcome> capture_to_stdout(const Capture& capture, const Job& job) {
+  return save(capture, job, []() -> Result<std::unique_ptr<Target>> {
+    DW_ASSIGN(PipeTarget target, PipeTarget::open_stdout());
+    return std::unique_ptr<Target>(std::make_unique<PipeTarget>(std::move(target)));
+  });
 }
 
 // Tries the targets in order. The exit status is that of the best of them.
-int capture_to_first_good_target(const Capture& capture) {
+int capture_to_first_good_target(const Capture& capture, std::span<const Job> jobs) {
   int status = kExitNothing;
-  for (const std::string& target : capture.options.targets) {
-    Result<Outcome> outcome = capture_to_directory(capture, target);
+  bool usage = true;  // nothing but that is wrong
+  for (const Job& job : jobs) {
+    Result<Outcome> outcome = job.target == kStdoutTarget ? capture_to_stdout(capture, job)
+                                                          : capture_to_directory(capture, job);
     if (outcome.ok() && *outcome == Outcome::kComplete) return kExitComplete;
-    if (outcome.ok())
+    if (outcome.ok()) {
       status = kExitIncomplete;
-    else
-      print_error(outcome.error());
+      continue;
+    }
+    print_error(outcome.error());
+    usage = usage && outcome.error().kind() == ErrorKind::kUsage;
   }
-  if (status == kExitNothing) print_message("nothing was saved");
-  return status;
+  if (status != kExitNothing) return status;
+  print_message("nothing was saved");
+  return usage ? kExitUsage : kExitNothing;
+}
+
+Result<std::vector<Job>> plan_jobs(const CaptureOptions& options, const Vmcore& vmcore) {
+  std::vector<Job> jobs;
+  for (const std::string& target : options.targets) {
+    Saving saving = saving_for(options.saving, target);
+    // Told once, not for every target.
+    bool sized = !jobs.empty() && jobs.back().saving.format == saving.format;
+    Result<PipelineOptions> sizes =
+        sized ? jobs.back().sizes : size_pipeline(options, saving, vmcore);
+    if (!sizes.ok()) return sizes.error();
+    jobs.push_back({.target = target, .saving = saving, .sizes = *sizes});
+  }
+  return jobs;
 }
 
 Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
@@ -258,13 +313,10 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
     print_message("warning: no VMCOREINFO: crash and drgn will need help to open this dump");
   VmcoreLayout layout = find_layout(vmcore);
   print_gaps(layout);
-  DW_ASSIGN(PipelineOptions sizes, size_pipeline(options, vmcore));
-  return capture_to_first_good_target({.options = options,
-                                       .vmcore = vmcore,
-                                       .layout = layout,
-                                       .facts = facts,
-                                       .sizes = sizes,
-                                       .events = events});
+  DW_ASSIGN(std::vector<Job> jobs, plan_jobs(options, vmcore));
+  return capture_to_first_good_target(
+      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts, .events = events},
+      jobs);
 }
 
 }  // namespace

@@ -104,48 +104,59 @@ Status settle(Status status, bool lenient) {
   return {};
 }
 
-Status use_compression(const Config& config, CaptureOptions& options) {
-  if (config.compress.empty()) return {};
-  DW_ASSIGN(CompressionOptions compression, parse_compression(config.compress));
-  if (compression.compression == Compression::kLz4)
-    return usage("the kdump format has no lz4", config.compress);
-  options.compression = compression;
+// A choice that the configuration can name but no target can take. Lenient: both choices are ours.
+Status use_saving(const Config& config, bool lenient, CaptureOptions& options) {
+  Result<SavingWish> wish = parse_saving(config.format, config.compress);
+  Status good = wish.ok() ? Status() : Status(wish.error());
+  for (size_t i = 0; i < options.targets.size() && good.ok(); ++i)
+    good = check_saving(*wish, options.targets[i]);
+  if (good.ok()) {
+    options.saving = *wish;
+    return {};
+  }
+  DW_TRY(settle(good, lenient));
+  print_message("warning: going on with the default format and compression");
   return {};
 }
 
-// A directory by its path or as file:DIR. Errors kUsage for kinds of targets that we cannot write
-// to.
+// A directory by its path or as file:DIR, or standard output. Errors kUsage for kinds of targets
+// that we cannot write to.
 Result<std::string> directory_of(const std::string& target) {
   constexpr std::string_view kFile = "file:";
-  if (target.starts_with(kFile)) return target.substr(kFile.size());
+  if (target.starts_with(kFile)) {
+    std::string directory = target.substr(kFile.size());
+    return directory == kStdoutTarget ? "./" + directory : directory;
+  }
   // dev:, raw:, nfs:, ssh:, and what only looks like a path: host:/export.
   size_t colon = target.find(':');
   if (colon != std::string::npos && colon < target.find('/'))
     return Error(ErrorKind::kUsage, "this kind of target is not supported here")
         .on(target)
         .hint("name a directory; one with a colon in its name as ./NAME");
-  if (target == "-") return usage("writing to standard output is not supported yet", target);
   return target;
+}
+
+Result<std::string> next_target(const std::string& target, const CaptureOptions& options) {
+  DW_ASSIGN(std::string directory, directory_of(target));
+  if (directory.empty()) return usage("a target without a directory", target);
+  bool again = directory == kStdoutTarget &&
+               std::ranges::find(options.targets, directory) != options.targets.end();
+  // What follows half a dump is no dump.
+  if (again) return usage("standard output can be a target only once", target);
+  return directory;
 }
 
 Status use_targets(const std::vector<std::string>& targets, bool lenient, CaptureOptions& options) {
   for (const std::string& target : targets) {
-    Result<std::string> directory = directory_of(target);
-    if (directory.ok() && !directory->empty())
-      options.targets.push_back(*directory);
-    else if (directory.ok())
-      DW_TRY(settle(usage("a target without a directory", target), lenient));
+    Result<std::string> next = next_target(target, options);
+    if (next.ok())
+      options.targets.push_back(*next);
     else
-      DW_TRY(settle(directory.error(), lenient));
+      DW_TRY(settle(next.error(), lenient));
   }
   if (options.targets.empty())
     return Error(ErrorKind::kUsage, "no target").hint("name a directory for the dump");
   return {};
-}
-
-Status use_format(const Config& config) {
-  if (config.format.empty() || config.format == "kdump") return {};
-  return usage("this format is not supported yet; only kdump is", config.format);
 }
 
 }  // namespace
@@ -172,8 +183,6 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
       return error.hint(kHelpHint);
     }
   }
-  DW_TRY(settle(use_compression(config, options), lenient));
-  DW_TRY(settle(use_format(config), lenient));
   if (config.dump_level) options.dump_level = static_cast<int>(*config.dump_level);
   if (config.threads)
     options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
@@ -181,6 +190,7 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   options.hostname = config.hostname;
   DW_TRY(use_targets(arguments.targets.empty() ? config.targets : arguments.targets, lenient,
                      options));
+  DW_TRY(use_saving(config, lenient, options));
   return options;
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "capture/base/result.h"
-#include "capture/codec/page_compressor.h"
+#include "capture/cli/saving.h"
 #include "capture/report/progress.h"
 
 namespace dw {
@@ -17,7 +17,7 @@ struct CaptureOptions {
   std::string source = "/proc/vmcore";
   std::vector<std::string> targets;  // in the order in which they are tried
   int dump_level = 31;
-  CompressionOptions compression;
+  SavingWish saving;          // for each target by saving_for()
   unsigned threads = 0;       // 0: one for each CPU
   std::string hostname;       // empty: the crashed kernel's
   uint64_t memory_limit = 0;  // bytes; 0: half of what is available

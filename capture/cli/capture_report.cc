@@ -26,8 +26,9 @@ JsonObject counts_json(const ClassCounts& counts) {
   return object;
 }
 
-std::string report_text(const CaptureOptions& options, const CrashFacts& facts,
-                        const ClassCounts& counts, const CaptureReport& report) {
+std::string report_text(const CaptureOptions& options, const Saving& saving,
+                        const CrashFacts& facts, const ClassCounts& counts,
+                        const CaptureReport& report) {
   JsonObject saved;
   saved.add("stored", report.pages.stored)
       .add("shared", report.pages.shared)
@@ -40,8 +41,9 @@ std::string report_text(const CaptureOptions& options, const CrashFacts& facts,
       .add("nodename", facts.utsname.nodename)
       .add("crash_time", iso_time(facts.crash_seconds))
       .add("dump_level", options.dump_level)
-      .add("compression", name_of(options.compression.compression))
-      .add("compression_level", options.compression.level)
+      .add("format", name_of(saving.format))
+      .add("compression", name_of(saving.compression.compression))
+      .add("compression_level", saving.compression.level)
       .add("pages", counts_json(counts))
       .add("saved_pages", saved)
       .add("bytes", report.bytes)

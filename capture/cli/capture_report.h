@@ -26,8 +26,9 @@ struct CaptureReport {
   uint64_t elapsed_ms = 0;
 };
 
-[[nodiscard]] std::string report_text(const CaptureOptions& options, const CrashFacts& facts,
-                                      const ClassCounts& counts, const CaptureReport& report);
+[[nodiscard]] std::string report_text(const CaptureOptions& options, const Saving& saving,
+                                      const CrashFacts& facts, const ClassCounts& counts,
+                                      const CaptureReport& report);
 
 // What could not be found out about the kernel, and what it costs. One line each.
 void print_gaps(const VmcoreLayout& layout);

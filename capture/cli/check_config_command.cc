@@ -6,6 +6,7 @@
 
 #include "capture/cli/config.h"
 #include "capture/cli/exit_status.h"
+#include "capture/cli/saving.h"
 #include "capture/report/message.h"
 
 namespace dw {
@@ -55,6 +56,14 @@ void print_problem(const char* path, Error error) {
     print_message("%s: %s", path, text);
 }
 
+// Format and compression are good values each, but may not go together, or not with a target.
+Status check_saving_of(const Config& config) {
+  DW_ASSIGN(SavingWish wish, parse_saving(config.format, config.compress));
+  if (config.targets.empty()) return check_saving(wish, "/var/crash");
+  for (const std::string& target : config.targets) DW_TRY(check_saving(wish, target));
+  return {};
+}
+
 }  // namespace
 
 int check_config_command(std::span<const char* const> arguments,
@@ -76,7 +85,9 @@ int check_config_command(std::span<const char* const> arguments,
   Config config;
   auto problems = apply_config(config, *text);
   for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);
-  bool good = problems.empty();
+  Status saving = check_saving_of(config);
+  if (!saving.ok()) print_problem(options->path, saving.error());
+  bool good = problems.empty() && saving.ok();
   if (!options->for_initrd) return good ? kExitComplete : kExitUsage;
   for (const std::string& target : config.targets) {
     Status status = check_for_initrd(target);

@@ -1,5 +1,8 @@
 // The program: as /init it supervises a capture, otherwise it runs the command it is given.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <span>
@@ -58,6 +61,13 @@ std::span<const char* const> without_first(int argc, char** argv) {
   return arguments.subspan(argc > 0 ? 1 : 0);
 }
 
+// A file that is opened must not become what is written to as standard output. Reading is all that
+// these allow, so that nothing is lost in silence.
+void fill_closed_descriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) < 0) return;
+}
+
 int capture_for_init(int argc, char** argv, CaptureEvents& events) {
   return capture_command(without_first(argc, argv), events);
 }
@@ -69,5 +79,6 @@ int main(int argc, char** argv) {
   // A terminal or pipe that goes away must not take the dump with it.
   std::signal(SIGPIPE, SIG_IGN);
   if (argc > 0 && dw::is_init(argv[0])) dw::run_init({.capture = dw::capture_for_init});
+  dw::fill_closed_descriptors();
   return dw::run_command(dw::without_first(argc, argv));
 }

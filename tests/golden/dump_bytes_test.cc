@@ -7,9 +7,11 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/fault/cli_support.h"
+#include "tests/unit/support/frames.h"
 #include "tests/unit/support/text.h"
 
 using namespace dw;
@@ -87,10 +89,10 @@ std::string unpacked(const std::string& bytes) {
 }
 
 // The one dump below `folder`.
-std::string only_dump(const std::string& folder) {
+std::string only_dump(const std::string& folder, const std::string& file = "vmcore") {
   std::string found;
   for (const std::string& name : tree_of(folder))
-    if (name.ends_with("/vmcore")) found = folder + "/" + name;
+    if (name.ends_with("/" + file)) found = folder + "/" + name;
   REQUIRE_FALSE(found.empty());
   return found;
 }
@@ -136,5 +138,45 @@ TEST_CASE("golden: the bytes of a dump, and every page of it") {
         check_bytes(name, read_file(dump));
       }
     }
+  }
+}
+
+TEST_CASE("golden: the bytes of a stream, of its sums, and every page of it") {
+  for (const Case& golden : cases()) {
+    VmcoreBuilder builder = golden.build();
+    std::vector<KnownPage> pages = known_pages(builder);
+    TempDir dir;
+    builder.write_to(dir / "input");
+    for (auto [compress, file] :
+         {std::pair{"zstd", "vmcore.zst"}, std::pair{"lz4", "vmcore.lz4"}}) {
+      std::string name = std::string(golden.name) + "-stream-" + compress;
+      CAPTURE(name);
+      Outcome outcome = dumpwright({"capture", "--source", dir / "input", "--format", "stream",
+                                    "--compress", compress, "--threads", "2", dir / name});
+      REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+      std::string stream = read_file(only_dump(dir / name, file));
+      std::vector<std::byte> content = content_of(whole_frames(std::as_bytes(std::span(stream))));
+      write_file(dir / "plain", {reinterpret_cast<const char*>(content.data()), content.size()});
+      CHECK(check_dump(dir / "plain", pages, true).right == pages.size());
+      check_bytes(name, stream);
+      check_bytes(name + "-sums", read_file(only_dump(dir / name, "vmcore.sums")));
+    }
+  }
+}
+
+TEST_CASE("golden: the bytes of an ELF core and of a flattened dump") {
+  for (const Case& golden : cases()) {
+    VmcoreBuilder builder = golden.build();
+    TempDir dir;
+    builder.write_to(dir / "input");
+    std::string name = golden.name;
+    CAPTURE(name);
+    Outcome outcome =
+        dumpwright({"capture", "--source", dir / "input", "--format", "elf", dir / "elf"});
+    REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+    check_bytes(name + "-elf", read_file(only_dump(dir / "elf", "vmcore.elf")));
+    outcome = dumpwright({"capture", "--source", dir / "input", "--format", "flattened", "-"});
+    REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+    check_bytes(name + "-flattened", outcome.out);
   }
 }

@@ -42,8 +42,9 @@ TEST_CASE("capture_options: defaults") {
   CaptureOptions options = good({"-d", "1", "/dumps"});
   CHECK(options.source == "/some/vmcore");
   CHECK(options.targets == Words{"/dumps"});
-  CHECK(options.compression.compression == Compression::kZstd);
-  CHECK(options.compression.level == 1);
+  CHECK(saving_for(options.saving, "/dumps").compression.compression == Compression::kZstd);
+  CHECK(saving_for(options.saving, "/dumps").compression.level == 1);
+  CHECK(saving_for(options.saving, "/dumps").format == DumpFormat::kKdump);
   CHECK(options.threads == 0);
   CHECK(options.memory_limit == 0);
   CHECK(options.progress == ProgressMode::kPlain);
@@ -68,7 +69,7 @@ TEST_CASE("capture_options: every option, as two words and with an equals sign")
     }
     CaptureOptions options = good(words);
     CHECK(options.dump_level == 1);
-    CHECK(options.compression.level == 3);
+    CHECK(options.saving.compression->level == 3);
     CHECK(options.threads == 5);
     CHECK(options.memory_limit == 64 << 20);
     CHECK(options.progress == ProgressMode::kJson);
@@ -97,7 +98,6 @@ TEST_CASE("capture_options: options that are not there or have no value") {
   check_usage({"-x", "/a"}, "-x: no such option");
   check_usage({"--threads", "none", "/a"}, "threads none: must be a number");
   check_usage({"--compress=brotli", "/a"}, "compress brotli: must be zstd");
-  check_usage({"--compress=lz4", "/a"}, "lz4: the kdump format has no lz4");
   check_usage({"--progress", "loud", "/a"}, "loud: --progress is auto, plain, json or none");
   const char* cut[] = {"/a", "--threads"};
   CHECK(contains(text_of(parse_capture_options(cut)), "--threads: the option needs a value"));
@@ -105,6 +105,76 @@ TEST_CASE("capture_options: options that are not there or have no value") {
     const char* words[] = {text, "/a"};
     CHECK(contains(text_of(parse_capture_options(words)), "; see dumpwright capture --help"));
   }
+}
+
+TEST_CASE("capture_options: each format, and what suits a target") {
+  CaptureOptions both = good({"/a", "-"});
+  CHECK(both.targets == Words{"/a", "-"});
+  CHECK(saving_for(both.saving, "/a").format == DumpFormat::kKdump);
+  CHECK(saving_for(both.saving, "-").format == DumpFormat::kStream);
+  CHECK(std::string(file_name_of(saving_for(both.saving, "/a"))) == "vmcore");
+  struct Case {
+    Words words;
+    DumpFormat format;
+    Compression compression;
+    std::string file;
+  };
+  for (const Case& expected : {
+           Case{{"--format=stream", "/a"}, DumpFormat::kStream, Compression::kZstd, "vmcore.zst"},
+           Case{{"--format=stream", "--compress=lz4", "/a"},
+                DumpFormat::kStream,
+                Compression::kLz4,
+                "vmcore.lz4"},
+           Case{{"--format=stream", "--compress=none", "/a"},
+                DumpFormat::kStream,
+                Compression::kNone,
+                "vmcore.zst"},
+           Case{{"--format=elf", "/a"}, DumpFormat::kElf, Compression::kNone, "vmcore.elf"},
+           Case{{"--compress=zlib:3", "/a"}, DumpFormat::kKdump, Compression::kZlib, "vmcore"},
+           Case{{"--format=flattened", "-"}, DumpFormat::kFlattened, Compression::kZstd, "vmcore"},
+       }) {
+    CaptureOptions options = good(expected.words);
+    Saving saving = saving_for(options.saving, options.targets[0]);
+    CHECK(saving.format == expected.format);
+    CHECK(saving.compression.compression == expected.compression);
+    CHECK(file_name_of(saving) == expected.file);
+  }
+}
+
+TEST_CASE("capture_options: formats, compressions and targets that do not go together") {
+  check_usage({"--compress=lz4", "/a"},
+              "lz4: this format has no such compression; use zstd or zlib, or lz4 with --format "
+              "stream");
+  check_usage({"--compress=lz4", "--format=flattened", "-"}, "or lz4 with --format stream");
+  check_usage({"--compress=zlib", "-"},
+              "zlib: this format has no such compression; use zstd or lz4, or zlib with --format "
+              "kdump or flattened");
+  check_usage({"--compress=zstd", "--format=elf", "/a"},
+              "an ELF core is not compressed; use --compress none");
+  check_usage({"--compress=lz4", "--format=elf", "/a"}, "an ELF core is not compressed");
+  check_usage({"--format=flattened", "/a"},
+              "flattened: the target cannot take this format; flattened is for standard output");
+  check_usage(
+      {"--format=kdump", "-"},
+      "kdump: the target cannot take this format; it is not written from front to back; use "
+      "stream or flattened");
+  check_usage({"--format=elf", "/a", "-"}, "elf: the target cannot take this format");
+  check_usage({"--compress=zstd:23", "/a"}, "zstd:23");
+  check_usage({"--format=qcow", "/a"}, "format qcow: must be kdump, stream, elf or flattened");
+  check_usage({"-", "/a", "-"}, "-: standard output can be a target only once");
+}
+
+TEST_CASE("capture_options: of a real crash what does not go together is left to us") {
+  CaptureOptions options = good({"--format=flattened", "--compress=lz4", "/a"}, "/proc/vmcore");
+  Saving saving = saving_for(options.saving, "/a");
+  CHECK(saving.format == DumpFormat::kKdump);
+  CHECK(saving.compression.compression == Compression::kZstd);
+  CHECK(good({"-", "-", "/a"}, "/proc/vmcore").targets == Words{"-", "/a"});
+}
+
+TEST_CASE("capture_options: a directory may be called -") {
+  CHECK(good({"./-"}).targets == Words{"./-"});
+  CHECK(good({"file:-"}).targets == Words{"./-"});
 }
 
 TEST_CASE("capture_options: no target") {
@@ -122,13 +192,13 @@ TEST_CASE("capture_options: the configuration holds where the command line is si
   CaptureOptions configured = good({"--config", dir / "conf"});
   CHECK(configured.targets == Words{"/one", "/two"});
   CHECK(configured.dump_level == 0);
-  CHECK(configured.compression.compression == Compression::kNone);
+  CHECK(configured.saving.compression->compression == Compression::kNone);
   CHECK(configured.threads == 7);
   CaptureOptions overridden = good({"--threads", "2", "--config", dir / "conf", "/mine", "-d1"});
   CHECK(overridden.targets == Words{"/mine"});
   CHECK(overridden.dump_level == 1);
   CHECK(overridden.threads == 2);
-  CHECK(overridden.compression.compression == Compression::kNone);
+  CHECK(overridden.saving.compression->compression == Compression::kNone);
 }
 
 TEST_CASE("capture_options: a bad configuration stops everything but a real crash") {

@@ -51,6 +51,20 @@ TEST_CASE("check-config: every problem with its line") {
   CHECK(answer.lines[2].starts_with("5: "));
 }
 
+TEST_CASE(
+    "check-config: a format and a compression that do not go together, or not with a target") {
+  CHECK(check("format stream\ncompress lz4\ntarget /x\n").status == 0);
+  CHECK(check("format flattened\ntarget -\n").status == 0);
+  for (const char* config : {"compress lz4\n", "format stream\ncompress zlib\ntarget /x\n",
+                             "format flattened\ntarget /x\n", "format elf\ncompress zstd\n",
+                             "format kdump\ntarget -\n"}) {
+    Answer answer = check(config);
+    CHECK(answer.status == 2);
+    REQUIRE(answer.lines.size() == 1);
+    CHECK(has(answer.lines[0], "; "));
+  }
+}
+
 TEST_CASE("check-config: for the initrd every target is a device") {
   const char* config = "target dev:UUID=ab-cd:/crash\ntarget /var/crash\ntarget dev:nonsense\n";
   CHECK(check(config).status == 0);

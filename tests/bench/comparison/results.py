@@ -65,6 +65,13 @@ class Cell:
         both = own.rounds.keys() & peer.rounds.keys()
         return spread([peer.rounds[number].wall_s / own.rounds[number].wall_s for number in both])
 
+    def faster_when_idle(self, own: Measured, peer: Measured) -> Spread:
+        """What faster() would be with a CPU for each of dumpwright's threads, and makedumpfile without --num-threads. Other
+        work on the machine weighs little on it."""
+        both = own.rounds.keys() & peer.rounds.keys()
+        return spread([peer.rounds[number].cpu_s / own.rounds[number].cpu_s * (own.variant.threads or 1)
+                       for number in both])
+
     def size(self, own: Measured, peer: Measured) -> float:
         return own.sampled.bytes / peer.sampled.bytes
 
@@ -83,6 +90,7 @@ class Judged:
     load: str
     level: int
     faster: Spread
+    when_idle: Spread | None  # None beside --num-threads, whose CPU time is mostly spent waiting
     size: float
 
     @property
@@ -96,7 +104,8 @@ def judge(cells: list[Cell]) -> list[Judged]:
         for cell in cells:
             own, peer = cell.find(goal.variant), cell.best(goal.peer)
             if cell.level in goal.levels and own is not None and own.rounds and peer is not None:
-                found.append(Judged(goal, cell.load, cell.level, cell.faster(own, peer), cell.size(own, peer)))
+                idle = None if peer.variant.threads else cell.faster_when_idle(own, peer)
+                found.append(Judged(goal, cell.load, cell.level, cell.faster(own, peer), idle, cell.size(own, peer)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comparison.results import Cell, Measured, judge, memory_excess
+from comparison.results import Cell, Judged, Measured, judge, memory_excess
 from comparison.variants import MIB, most_anonymous_bytes
 
 FAMILIES = ("makedumpfile -z", "makedumpfile -l", "makedumpfile -c")
@@ -51,6 +51,11 @@ def shared_lines(cell: Cell) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def _judged_text(one: Judged) -> str:
+    idle = "" if one.when_idle is None else f", CPU {one.when_idle.median:.2f}"
+    return f"{one.faster.text()}x{idle}, size {one.size:.3f}"
+
+
 def goal_table(cells: list[Cell]) -> list[str]:
     """One line per goal and level, with all loads in it."""
     judged = judge(cells)
@@ -59,8 +64,7 @@ def goal_table(cells: list[Cell]) -> list[str]:
     for goal in dict.fromkeys(one.goal for one in judged):
         for level in sorted({one.level for one in judged if one.goal == goal}):
             of_level = {one.load: one for one in judged if one.goal == goal and one.level == level}
-            texts = [f"{of_level[load].faster.text()}x, size {of_level[load].size:.3f}" if load in of_level else ""
-                     for load in loads]
+            texts = [_judged_text(of_level[load]) if load in of_level else "" for load in loads]
             missed = [load for load, one in of_level.items() if not one.met]
             met = "yes" if not missed else "**no**" if len(missed) == len(of_level) else f"**not {', '.join(missed)}**"
             lines.append(_row([goal.text(), str(level), *texts, met]))

@@ -1,6 +1,6 @@
 #include "capture/pipeline/page_coder.h"
 
-#include <algorithm>
+#include <cstring>
 
 #include "capture/codec/zero.h"
 
@@ -68,7 +68,7 @@ void PageCoder::store_page(Bytes page, const PageHash& hash, BatchOutput& output
   MutableBytes room = output.room();
   size_t size = compressor_.compress(page, room.first(page.size()));
   if (size == 0) {
-    std::ranges::copy(page, room.begin());
+    std::memcpy(room.data(), page.data(), page.size());
     size = page.size();
   }
   PageRecord record{.size = static_cast<uint32_t>(size),

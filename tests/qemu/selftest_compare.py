@@ -1,4 +1,4 @@
-"""The part of selftest about comparing with makedumpfile, and crash on two dumps."""
+"""The part of selftest about comparing with makedumpfile, crash on two dumps, and other formats."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness.base import HarnessError
+from harness.base import HarnessError, run_tool
 from harness.cells import Cell
 from harness.checks import Check
 from harness.compare import Comparison, compare_level, judge
 from harness.crash_both import LEAST_LINES, judge_both, says_enough
+from harness.formats import VERIFY, plain_stream, same_bytes
 from harness.kdump import Bitmaps, pfns, read_bitmaps, runs
 from harness.known import Difference, explain
 from harness.results import Record
@@ -20,7 +21,7 @@ from harness.struct_pages import Layout, Page, make_page
 from harness.synthetic import KdumpFile, guest_pages
 from harness.vmcoreinfo import read_vmcoreinfo
 
-__all__ = ["BitmapsTest", "CompareTest", "CrashBothTest", "KnownTest", "NoteTest", "VmcoreinfoTest"]
+__all__ = ["BitmapsTest", "CompareTest", "CrashBothTest", "FormatsTest", "KnownTest", "NoteTest", "VmcoreinfoTest"]
 
 INFO = {"SYMBOL(mem_section)": "ff00", "SIZE(page)": "64", "OFFSET(page.flags)": "0", "OFFSET(page.mapping)": "24",
         "OFFSET(page._mapcount)": "48", "OFFSET(page.compound_head)": "8", "NUMBER(PG_hwpoison)": "21",
@@ -213,3 +214,33 @@ class NoteTest(unittest.TestCase):
         self.assertEqual((record.outcome, record.passed), ("passed; the same pages", True))
         result.complaints.append("wrong")
         self.assertFalse(Record.of(result).passed)
+
+
+class FormatsTest(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory(prefix="dumpwright-selftest-")
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def test_one_byte_is_a_difference(self) -> None:
+        one, other = self.folder / "one", self.folder / "other"
+        one.write_bytes(bytes(10000))
+        other.write_bytes(bytes(10000))
+        self.assertEqual(same_bytes("files", one, other).complaints, [])
+        other.write_bytes(bytes(9999) + b"x")
+        self.assertEqual(same_bytes("files", one, other).complaints, ["files: one and other differ"])
+        other.write_bytes(bytes(9999))
+        self.assertTrue(same_bytes("files", one, other).complaints)
+
+    def test_a_damaged_stream_is_an_error(self) -> None:
+        content = self.folder / "content"
+        content.write_bytes(bytes(range(256)) * 100)
+        for codec in VERIFY:
+            stream, plain = self.folder / f"stream-{codec}", self.folder / f"plain-{codec}"
+            run_tool([codec, "-q", content, *(["-o"] if codec == "zstd" else []), stream], timeout_s=20)
+            self.assertEqual(plain_stream(stream, codec, plain).read_bytes(), content.read_bytes())
+            damaged = bytearray(stream.read_bytes())
+            damaged[-1] ^= 1
+            stream.write_bytes(damaged)
+            with self.assertRaisesRegex(HarnessError, f"{codec}: exit"):
+                plain_stream(stream, codec, self.folder / "nothing")

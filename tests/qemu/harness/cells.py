@@ -35,6 +35,7 @@ class Cell:
     holes: tuple[tuple[int, int], ...] = ()  # first and size of memory that the guest has not got
     # With saver "raw": dumpwright and makedumpfile both filter the copy, at every level of harness/compare.py.
     compare: bool = False
+    formats: bool = False  # with compare: the vmcore is saved in the other formats too, see harness/formats.py
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -98,7 +99,7 @@ CELLS: tuple[Cell, ...] = (
     Cell("newest-cloud-d31", kernel="newest-cloud", dump_level=31),
     Cell("newest-generic", kernel="newest-generic", crashkernel=GENERIC),
     # The same set of pages as makedumpfile's, on each kernel, with all that it can have in its memory.
-    _compared("5.10-cloud", "hugetlb", "balloon", name="compare-5.10-cloud"),
+    _compared("5.10-cloud", "hugetlb", "balloon", name="compare-5.10-cloud", formats=True),
     _compared("5.10-generic", "hugetlb", "poison", "offline", name="compare-5.10-generic"),
     _compared("6.1-cloud", "hugetlb", "offline", "balloon", name="compare-6.1-cloud"),
     _compared("6.1-generic", "hugetlb", "poison", "balloon", name="compare-6.1-generic"),

@@ -11,6 +11,7 @@ from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, RamTruth, ramcheck
 from harness.compare import LEVELS, Comparison, compare_level, judge, scratch_folder
 from harness.crash_both import crash_both
+from harness.formats import check_formats
 from harness.initrds import Kernel, fetch_peer
 from harness.struct_pages import Layout, read_pages
 from harness.vmcoreinfo import read_vmcoreinfo
@@ -40,4 +41,8 @@ def check_compared(cell: Cell, kernel: Kernel, vmcore: Path, truth: RamTruth, wo
         layout = Layout.of(read_vmcoreinfo(vmcore))
         checks = [judge(comparison, lambda frames: read_pages(dumps[1], layout, frames))]
         checks += [ramcheck(dump, level, truth) for level, dump in dumps.items()]
-        return [*checks, pending.result()]
+        checks.append(pending.result())
+        if cell.formats:
+            checks += check_formats(executable, makedumpfile, crash, quirks, kernel.vmlinux, vmcore, dumps[31], truth,
+                                    Path(folder), work)
+        return checks

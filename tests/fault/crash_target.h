@@ -46,7 +46,9 @@ class CrashTarget : public Target {
   [[nodiscard]] uint64_t calls() const { return calls_; }
   // A power cut now leaves only what was synced.
   [[nodiscard]] const Image& durable() const { return durable_; }
+  // The least that is left of the sums, and the most.
   [[nodiscard]] const Image& durable_sums() const { return durable_sums_; }
+  [[nodiscard]] const Image& written_sums() const { return sums_; }
   // A power cut now leaves some of what was not synced, drawn from `seed`.
   [[nodiscard]] Image partly_durable(uint64_t seed) const;
 

@@ -93,23 +93,6 @@ CodingOptions coding_of(const CaptureOptions& options, const Saving& saving, con
   return coding;
 }
 
-MemoryNeeds memory_needs(const PipelineOptions& pipeline, const Saving& saving,
-                         const Vmcore& vmcore) {
-  PipelineOptions none = pipeline;
-  none.threads = 0;
-  PipelineOptions one = pipeline;
-  one.threads = 1;
-  uint64_t page_size = vmcore.page_size();
-  uint64_t fixed = Pipeline::memory_bytes(none, page_size);
-  // A thread judges pages in both passes, with a classifier for each.
-  return {.fixed = kProgramBytes +
-                   Plan::memory_bytes(vmcore.memory(), !keeps_bitmap(saving.format)) +
-                   writer_memory_bytes(writer_options(saving, vmcore)) +
-                   FileTarget::memory_bytes() + fixed,
-          .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
-                        VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
-}
-
 // As many threads as there are CPUs or as asked for, but no more than memory allows. A crash is the
 // wrong moment to refuse: then, and where nobody set a limit, one thread is tried whatever it
 // takes.
@@ -121,7 +104,8 @@ Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Savin
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   Result<unsigned> fitting =
-      threads_that_fit(memory_needs(pipeline, saving, vmcore), pipeline.threads, limit);
+      threads_that_fit(capture_memory_needs(pipeline, writer_options(saving, vmcore), vmcore),
+                       pipeline.threads, limit);
   bool strict = options.memory_limit != 0 && !is_crash(options);
   if (!fitting.ok() && strict) return fitting.error();
   if (!fitting.ok()) print_warning(fitting.error());

@@ -4,7 +4,27 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "capture/pipeline/vmcore_page_source.h"
+#include "capture/plan/window_classifier.h"
+#include "capture/target/file_target.h"
+
 namespace dw {
+
+MemoryNeeds capture_memory_needs(const PipelineOptions& pipeline, const WriterOptions& writer,
+                                 const Vmcore& vmcore) {
+  PipelineOptions none = pipeline;
+  none.threads = 0;
+  PipelineOptions one = pipeline;
+  one.threads = 1;
+  uint64_t page_size = vmcore.page_size();
+  uint64_t fixed = Pipeline::memory_bytes(none, page_size);
+  // A thread judges pages in both passes, with a classifier for each.
+  return {.fixed = kProgramBytes +
+                   Plan::memory_bytes(vmcore.memory(), !keeps_bitmap(writer.format)) +
+                   writer_memory_bytes(writer) + FileTarget::memory_bytes() + fixed,
+          .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
+                        VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
+}
 
 Result<unsigned> threads_that_fit(const MemoryNeeds& needs, unsigned wanted, uint64_t limit) {
   if (limit < needs.with(1)) {

@@ -7,6 +7,9 @@
 #include <cstdint>
 
 #include "capture/base/result.h"
+#include "capture/format/writer_factory.h"
+#include "capture/pipeline/pipeline.h"
+#include "capture/source/vmcore.h"
 
 namespace dw {
 
@@ -19,6 +22,10 @@ struct MemoryNeeds {
 
 // The program itself: its data, stacks and what the allocator keeps.
 inline constexpr uint64_t kProgramBytes = 768 << 10;
+
+// What a capture of `vmcore` allocates; pipeline.threads does not matter.
+[[nodiscard]] MemoryNeeds capture_memory_needs(const PipelineOptions& pipeline,
+                                               const WriterOptions& writer, const Vmcore& vmcore);
 
 // As many of `wanted` threads as `limit` bytes are enough for. Error kUsage, with the number of
 // bytes that are needed, if that is none.

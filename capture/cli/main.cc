@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "capture/cli/bench_command.h"
 #include "capture/cli/capture_command.h"
 #include "capture/cli/check_config_command.h"
 #include "capture/cli/exit_status.h"
@@ -24,6 +25,7 @@ constexpr const char* kHelp =
     "  capture TARGET...  save the crashed kernel's memory; --help tells the options\n"
     "  info FILE          what a vmcore or a dump is, and how complete\n"
     "  check-config FILE  every problem of a configuration\n"
+    "  bench VMCORE       how fast this machine saves it, and which options are best\n"
     "  version            print the version\n";
 
 int usage() {
@@ -44,6 +46,7 @@ int run_command(std::span<const char* const> arguments) {
   if (command == "capture") return capture_command(rest, nobody);
   if (command == "info") return info_command(rest);
   if (command == "check-config") return check_config_command(rest, check_for_initrd);
+  if (command == "bench") return bench_command(rest);
   if (command == "version" || command == "--version") {
     std::puts("dumpwright " DUMPWRIGHT_VERSION);
     return kExitComplete;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <tuple>
 
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/memory_cgroup.h"
@@ -24,8 +25,14 @@ struct Stage {
 
   [[nodiscard]] std::vector<std::string> command(unsigned threads,
                                                  const std::string& compress) const {
+    return command_for(threads, "kdump", compress, dumps());
+  }
+  [[nodiscard]] std::vector<std::string> command_for(unsigned threads, const std::string& format,
+                                                     const std::string& compress,
+                                                     const std::string& target) const {
     return dumpwright_arguments({"capture", "-d1", "--source", dir / "input", "--threads",
-                                 std::to_string(threads), "--compress", compress, dumps()});
+                                 std::to_string(threads), "--format", format, "--compress",
+                                 compress, target});
   }
   [[nodiscard]] std::string dumps() const { return dir / "dumps"; }
   [[nodiscard]] std::string dump() const { return dumps() + "/" + kSmallName + "/vmcore"; }
@@ -50,6 +57,50 @@ TEST_CASE("memory: anonymous memory stays within 8 MiB and 2.5 MiB per thread") 
       REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
       CHECK(outcome.anonymous_kib > 4096);  // it was sampled
       CHECK(outcome.anonymous_kib * 1024 <= budget(threads));
+    }
+  }
+}
+
+TEST_CASE("memory: streams, ELF cores and flattened dumps stay within it too") {
+  Stage stage(64);
+  struct Way {
+    const char* format;
+    const char* compress;
+    bool to_stdout;
+  };
+  for (unsigned threads : {1U, 2U, 8U}) {
+    for (const Way& way :
+         {Way{"stream", "zstd", false}, Way{"stream", "lz4", false}, Way{"stream", "zstd", true},
+          Way{"elf", "none", false}, Way{"flattened", "zstd", true}}) {
+      CAPTURE(threads);
+      CAPTURE(way.format);
+      CAPTURE(way.compress);
+      CAPTURE(way.to_stdout);
+      std::filesystem::remove_all(stage.dumps());
+      Outcome outcome = run(stage.command_for(threads, way.format, way.compress,
+                                              way.to_stdout ? "-" : stage.dumps()));
+      REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+      CHECK(outcome.anonymous_kib > 2048);
+      CHECK(outcome.anonymous_kib * 1024 <= budget(threads));
+    }
+  }
+}
+
+TEST_CASE("memory: a cgroup of the budget's size is enough for a stream and an ELF core") {
+  Stage stage(160);
+  for (auto [format, compress, file] :
+       {std::tuple{"stream", "zstd", "/vmcore.zst"}, std::tuple{"elf", "none", "/vmcore.elf"}}) {
+    for (unsigned threads : {1U, 4U}) {
+      CAPTURE(format);
+      CAPTURE(threads);
+      std::filesystem::remove_all(stage.dumps());
+      MemoryCgroup cgroup(budget(threads));
+      Outcome outcome =
+          run(cgroup.inside(stage.command_for(threads, format, compress, stage.dumps())));
+      REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+      CHECK(cgroup.killed() == 0);
+      CHECK(cgroup.peak() <= budget(threads));
+      CHECK(std::filesystem::exists(stage.dumps() + "/" + kSmallName + file));
     }
   }
 }

@@ -76,7 +76,9 @@ Image dump_of(const VmcoreBuilder& builder, CaptureSettings settings) {
 }  // namespace
 
 TEST_CASE("flattened_writer: unpacked, it is the file that a directory gets") {
-  for (const VmcoreBuilder& builder : {small_crash(), large_crash(2)}) {
+  VmcoreBuilder far_apart = small_crash();  // with windows between that have no memory
+  far_apart.add_ram(uint64_t{5} << 30, 40 * kPageBytes).fill(uint64_t{5} << 30, 9000, 0x77);
+  for (const VmcoreBuilder& builder : {small_crash(), large_crash(2), far_apart}) {
     for (Compression codec : {Compression::kNone, Compression::kZstd, Compression::kZlib}) {
       CAPTURE(name_of(codec));
       CaptureSettings settings{.compression = {.compression = codec}};

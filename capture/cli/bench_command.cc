@@ -72,12 +72,8 @@ Status measure_scaling(const BenchSetup& setup, BenchResult& result) {
     result.scaling.push_back({.threads = speed.threads,
                               .pipeline = speed.pipeline,
                               .efficiency = speed.efficiency,
-                              .codec_share = speed.codec_share,
-                              .relative = 1});
+                              .codec_share = speed.codec_share});
   }
-  double all = result.scaling.back().pipeline.median;
-  for (ScalingSpeed& point : result.scaling)
-    point.relative = all > 0 ? point.pipeline.median / all : 1;
   return {};
 }
 
@@ -103,6 +99,12 @@ Status measure_sample(const BenchSetup& setup, BenchResult& result) {
   return measure_scaling(setup, result);
 }
 
+// What a capture can count on, which has the machine to itself.
+double pipeline_mb_per_s(const BenchResult& result, const Rate& rate, unsigned threads) {
+  if (!result.disturbed) return rate.median;
+  return undisturbed(rate, std::min(threads, result.cpus));
+}
+
 Workload workload_of(const BenchResult& result, const Vmcore& vmcore) {
   Workload work{.kept_bytes = result.counts.kept * result.page_size,
                 .kept_pages = result.counts.kept,
@@ -119,17 +121,24 @@ Workload workload_of(const BenchResult& result, const Vmcore& vmcore) {
 }
 
 void advise(const Vmcore& vmcore, BenchResult& result) {
+  result.disturbed = std::ranges::any_of(
+      result.codecs, [](const CodecSpeed& codec) { return was_disturbed(codec.bare); });
   result.work = workload_of(result, vmcore);
   std::vector<Candidate> candidates;
   for (const CodecSpeed& codec : result.codecs) {
-    candidates.push_back({.format = codec.spec.format,
-                          .pipeline_mb_per_s = codec.pipeline.median,
-                          .stored_share = codec.stored_share});
+    candidates.push_back(
+        {.format = codec.spec.format,
+         .pipeline_mb_per_s = pipeline_mb_per_s(result, codec.pipeline, codec.threads),
+         .stored_share = codec.stored_share});
     result.estimates.push_back(estimate(result.work, candidates.back()));
   }
   std::vector<ScalePoint> scaling;
   for (const ScalingSpeed& point : result.scaling)
-    scaling.push_back({.threads = point.threads, .relative = point.relative});
+    scaling.push_back({.threads = point.threads,
+                       .relative = pipeline_mb_per_s(result, point.pipeline, point.threads)});
+  double all = scaling.empty() ? 1 : scaling.back().relative;
+  if (all > 0)
+    for (ScalePoint& point : scaling) point.relative /= all;
   if (!result.target)
     result.advice = recommend_by_target(result.work, candidates, scaling, kTargetSpeeds);
   else if (auto best = recommend(result.work, candidates, scaling))

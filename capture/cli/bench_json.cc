@@ -134,6 +134,7 @@ std::string bench_json(const BenchResult& result) {
       .add("sample", sample_json(result))
       .add("reading", reading_json(result))
       .add("codecs", codecs_json(result))
+      .add("disturbed", result.disturbed)
       .add("scaling_compression",
            result.codecs.empty() ? "" : compression_name(result.codecs[0].spec.compression))
       .add("scaling", scaling_json(result));

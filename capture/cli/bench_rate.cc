@@ -54,6 +54,10 @@ Rate rate_of(std::span<const Timing> rounds, double bytes, RatedBy by) {
                   static_cast<double>(std::max<uint64_t>(sum.wall_ns, 1))};
 }
 
+double undisturbed(const Rate& rate, unsigned threads) {
+  return rate.cpus > 0 ? rate.median * std::max(1.0, threads / rate.cpus) : rate.median;
+}
+
 Result<Rate> measure_rate(double seconds, double bytes, RatedBy by, const Pass& pass) {
   auto total_ns = static_cast<uint64_t>(seconds * 1e9);
   uint64_t begin = monotonic_ns();

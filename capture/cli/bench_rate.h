@@ -24,6 +24,12 @@ struct Rate {
   double cpus = 0;
 };
 
+// Whether a thread that only computed, and was rated thus, did not have a CPU to itself: other work
+// ran on the machine.
+[[nodiscard]] inline bool was_disturbed(const Rate& computing) { return computing.cpus < 0.9; }
+// The median that it would have been with a CPU for each of `threads` threads.
+[[nodiscard]] double undisturbed(const Rate& rate, unsigned threads);
+
 enum class RatedBy : uint8_t { kWall, kCpu };
 
 [[nodiscard]] Rate rate_of(std::span<const Timing> rounds, double bytes, RatedBy by);

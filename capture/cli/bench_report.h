@@ -18,7 +18,6 @@ struct ScalingSpeed {
   Rate pipeline;
   double efficiency;
   double codec_share;
-  double relative;  // to the one with all threads
 };
 
 struct BenchResult {
@@ -42,6 +41,9 @@ struct BenchResult {
   std::vector<CodecSpeed> codecs;
   std::vector<uint64_t> memory_bytes;  // that a capture takes, by codec
   std::vector<ScalingSpeed> scaling;   // of the first codec
+
+  // Other work ran meanwhile. Estimates and advice then count on a CPU for each thread.
+  bool disturbed = false;
 
   std::optional<TargetSpeed> target;
   Workload work;

@@ -145,9 +145,11 @@ std::string doubts_text(const BenchResult& result) {
   std::string out;
   double least = 1;
   for (const CodecSpeed& codec : result.codecs) least = std::min(least, codec.bare.cpus);
-  if (least < 0.9)
-    out +=
-        text("\nOther work ran on this machine: one thread had %.0f %% of a CPU.\n", 100 * least);
+  if (result.disturbed)
+    out += text(
+        "\nOther work ran on this machine: one thread had %.0f %% of a CPU. Dump times and what is "
+        "recommended count on a CPU for each thread.\n",
+        100 * least);
   constexpr uint64_t kLittle = 4 << 20;
   if (uint64_t bytes = result.sample.kept * result.page_size; bytes > 0 && bytes < kLittle)
     out += "\nThe sample is small: starting threads weighs more than it would in a dump.\n";

@@ -55,3 +55,13 @@ TEST_CASE("bench rate: the first error of a pass ends it") {
   CHECK_FALSE(measure_rate(0, 1e6, RatedBy::kWall, pass).ok());
   CHECK(passes == 2);
 }
+
+TEST_CASE("bench rate: what it would have been with the machine to itself") {
+  Rate rate{.median = 100, .low = 90, .high = 110, .cpus = 0.5};
+  CHECK(was_disturbed(rate));
+  CHECK(undisturbed(rate, 2) == doctest::Approx(400));
+  rate.cpus = 2.1;
+  CHECK_FALSE(was_disturbed(rate));
+  CHECK(undisturbed(rate, 2) == doctest::Approx(100));
+  CHECK(undisturbed(Rate{}, 2) == 0);
+}

@@ -37,17 +37,11 @@ BenchResult example() {
   CodecSpeed lz4 = zstd;
   lz4.spec = {DumpFormat::kStream, {Compression::kLz4, 1}};
   result.codecs = {zstd, lz4};
+  result.disturbed = true;
   result.memory_bytes = {9000000, 10000000};
-  result.scaling = {{.threads = 1,
-                     .pipeline = zstd.pipeline,
-                     .efficiency = 0.95,
-                     .codec_share = 0.96,
-                     .relative = 0.5},
-                    {.threads = 2,
-                     .pipeline = zstd.pipeline,
-                     .efficiency = 0.93,
-                     .codec_share = 0.94,
-                     .relative = 1}};
+  result.scaling = {
+      {.threads = 1, .pipeline = zstd.pipeline, .efficiency = 0.95, .codec_share = 0.96},
+      {.threads = 2, .pipeline = zstd.pipeline, .efficiency = 0.93, .codec_share = 0.94}};
   Estimate whole{.judging_s = 0.5, .compressing_s = 2, .writing_s = 1200, .bytes = 70000000};
   result.estimates = {whole, whole};
   result.advice = {{.target_mb_per_s = 200, .candidate = 1, .threads = 2, .estimate = whole}};
@@ -110,7 +104,7 @@ TEST_CASE("bench report: JSON, on one line") {
   CHECK(is_json(json));
   CHECK(json.find('\n') == json.size() - 1);
   for (const char* part :
-       {R"("source": "/proc/vm\"core\u000a")", R"("zero_share": 0.25)",
+       {R"("source": "/proc/vm\"core\u000a")", R"("zero_share": 0.25)", R"("disturbed": true)",
         R"("reading": [{"method": "map", "used_by_capture": true)",
         R"({"format": "kdump", "compression": "zstd:1", "ratio": 0.36,)",
         R"("memory_bytes": 10000000, "whole": {"bytes": 70000000,)", R"("bottleneck": "writing")",

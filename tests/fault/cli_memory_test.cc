@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <string>
-#include <tuple>
 
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/memory_cgroup.h"
@@ -88,19 +87,23 @@ TEST_CASE("memory: streams, ELF cores and flattened dumps stay within it too") {
 
 TEST_CASE("memory: a cgroup of the budget's size is enough for a stream and an ELF core") {
   Stage stage(160);
-  for (auto [format, compress, file] :
-       {std::tuple{"stream", "zstd", "/vmcore.zst"}, std::tuple{"elf", "none", "/vmcore.elf"}}) {
+  struct Way {
+    const char* format;
+    const char* compress;
+    const char* file;
+  };
+  for (const Way& way : {Way{"stream", "zstd", "/vmcore.zst"}, Way{"elf", "none", "/vmcore.elf"}}) {
     for (unsigned threads : {1U, 4U}) {
-      CAPTURE(format);
+      CAPTURE(way.format);
       CAPTURE(threads);
       std::filesystem::remove_all(stage.dumps());
       MemoryCgroup cgroup(budget(threads));
       Outcome outcome =
-          run(cgroup.inside(stage.command_for(threads, format, compress, stage.dumps())));
+          run(cgroup.inside(stage.command_for(threads, way.format, way.compress, stage.dumps())));
       REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
       CHECK(cgroup.killed() == 0);
       CHECK(cgroup.peak() <= budget(threads));
-      CHECK(std::filesystem::exists(stage.dumps() + "/" + kSmallName + file));
+      CHECK(std::filesystem::exists(stage.dumps() + "/" + kSmallName + way.file));
     }
   }
 }

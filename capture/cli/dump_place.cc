@@ -25,9 +25,11 @@ bool tells_crashes_apart(Bytes notes) { return vmcoreinfo_in(notes).crash_time()
 enum class Found : uint8_t { kOther, kPart, kWhole };
 
 // The status says whether everything was there once; the descriptors whether it still is: a copy
-// may have been cut.
-bool is_whole(KdumpReader& reader) {
+// may have been cut. A stream says so in its closing frame before the rest of it is written: only a
+// patched header tells that nothing but the name is left to do.
+bool is_whole(KdumpReader& reader, bool sealed) {
   if (reader.incomplete()) return false;
+  if (!sealed && (reader.header().status & kStatusIncomplete) != 0) return false;
   Result<KdumpSummary> summary = reader.summarize();
   return summary.ok() && summary->missing == 0 && summary->damaged == 0;
 }
@@ -50,7 +52,7 @@ Found look_at_dump(const std::string& path, bool sealed, Bytes notes) {
   Result<OpenDump> dump = open_dump(std::move(*fd));
   if (!dump.ok() || !std::ranges::equal(dump->file->notes(), notes)) return Found::kOther;
   Result<KdumpReader> reader = KdumpReader::create(dump->file);
-  return reader.ok() && is_whole(*reader) ? Found::kWhole : Found::kPart;
+  return reader.ok() && is_whole(*reader, sealed) ? Found::kWhole : Found::kPart;
 }
 
 }  // namespace

@@ -52,6 +52,11 @@ void check_place(const TempDir& dir, const VmcoreBuilder& builder, const std::st
   CHECK(place.saved_already == saved_already);
 }
 
+std::string incomplete_stream_name(Compression compression) {
+  const char* name = compression == Compression::kLz4 ? kLz4StreamName : kZstdStreamName;
+  return std::string(name) + std::string(kIncompleteSuffix);
+}
+
 const std::string kSecond = std::string(kName) + "-2";
 
 }  // namespace
@@ -148,6 +153,29 @@ TEST_CASE("dump_place: a stream is the same crash; only a closed one is whole") 
       check_place(dir, small_crash("other-host"), kName, true);  // the notes are the same
       CHECK(::access((dir / kName + "/" + file).c_str(), F_OK) == 0);
     }
+  }
+}
+
+TEST_CASE("dump_place: a closed stream whose header was not patched needs more than its name") {
+  for (Compression compression : {Compression::kZstd, Compression::kLz4}) {
+    std::vector<std::byte> plain = plain_dump().bytes;
+    store(plain, offsetof(KdumpHeader, status), kStatusIncomplete);
+    BuiltStream stream =
+        build_stream(plain, plain_dump().data_offset, {.compression = compression});
+    std::string_view whole(reinterpret_cast<const char*>(stream.bytes.data()), stream.bytes.size());
+    // The power went behind the closing frame, or in the seek table.
+    std::string_view cut = whole.substr(0, whole.size() - 5);
+    if (compression == Compression::kLz4) cut = whole;
+    TempDir dir;
+    REQUIRE(::mkdir((dir / kName).c_str(), 0700) == 0);
+    std::string file = dir / kName + "/" + incomplete_stream_name(compression);
+    write_file(file, cut);
+    check_place(dir, small_crash(), kSecond, false);
+    CHECK(::access(file.c_str(), F_OK) == 0);
+    // Through a pipe no header can be patched: what has its name is whole all the same.
+    std::string sealed = file.substr(0, file.size() - kIncompleteSuffix.size());
+    write_file(sealed, whole);
+    check_place(dir, small_crash(), kName, true);
   }
 }
 

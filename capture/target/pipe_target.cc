@@ -85,8 +85,11 @@ Status PipeTarget::read_sums(uint64_t, MutableBytes) {
 }
 
 Status PipeTarget::sync() {
+  if (failed_) return *failed_;
   if (!is_file_ || ::fdatasync(fd_.get()) == 0) return {};
-  return with_hint(Error::from_errno("cannot sync"));
+  // The kernel tells it once; what was written before may be lost all the same.
+  failed_ = with_hint(Error::from_errno("cannot sync"));
+  return *failed_;
 }
 
 }  // namespace dw

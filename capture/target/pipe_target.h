@@ -32,7 +32,7 @@ class PipeTarget : public Target {
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char*, Bytes) override { return {}; }
-  // Standard output may be a file: then it is synced.
+  // Standard output may be a file: then it is synced. An error is as final as one of write_at().
   Status sync() override;
   Status publish() override { return {}; }
   Status seal() override { return {}; }

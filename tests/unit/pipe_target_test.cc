@@ -92,6 +92,23 @@ TEST_CASE("pipe_target: a file is appended to where it stands, and synced") {
   CHECK(read_file(dir / "out") == "before abc");
 }
 
+TEST_CASE("pipe_target: a failed sync is final") {
+  TempDir dir;
+  Fd fd = std::move(open_file((dir / "out").c_str(), O_WRONLY | O_CREAT, 0600).value());
+  Fd file(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  int number = fd.get();
+  PipeTarget target(std::move(fd));
+  REQUIRE(target.write_at(0, bytes("abc")).ok());
+  // Another thing in the file's place cannot be synced; then the file is there again.
+  Pipe pipe(0);
+  REQUIRE(::dup2(pipe.writer.get(), number) == number);
+  CHECK(contains(text_of(target.sync()), "standard output: cannot sync"));
+  REQUIRE(::dup2(file.get(), number) == number);
+  CHECK(contains(text_of(target.sync()), "standard output: cannot sync"));
+  CHECK(contains(text_of(target.write_at(3, bytes("d"))), "standard output: cannot sync"));
+  CHECK(read_file(dir / "out") == "abc");
+}
+
 TEST_CASE("pipe_target: a full device") {
   PipeTarget target(std::move(open_file("/dev/full", O_WRONLY).value()));
   CHECK(

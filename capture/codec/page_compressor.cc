@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "capture/codec/randomness.h"
 #include "capture/codec/zlib_context.h"
 #include "capture/codec/zstd_context.h"
 
@@ -37,11 +38,11 @@ Result<PageCompressor> PageCompressor::create_zlib(int level) {
 
 size_t PageCompressor::compress(Bytes page, MutableBytes out) {
   DW_CHECK(out.size() >= page.size());
+  if (workspace_.size() == 0 || looks_random(page)) return 0;
   // With one byte less than the page the libraries themselves give up on one that does not shrink.
   size_t limit = page.size() - 1;
   if (zlib_ != nullptr)
     return libdeflate_zlib_compress(zlib_, page.data(), page.size(), out.data(), limit);
-  if (zstd_ == nullptr) return 0;
   size_t n = ZSTD_compress2(zstd_, out.data(), limit, page.data(), page.size());
   return ZSTD_isError(n) != 0 ? 0 : n;
 }

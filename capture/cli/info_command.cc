@@ -1,17 +1,18 @@
 #include "capture/cli/info_command.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <cinttypes>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "capture/base/system.h"
 #include "capture/cli/capture_report.h"
 #include "capture/cli/config.h"
 #include "capture/cli/crash_facts.h"
+#include "capture/cli/dump_path.h"
 #include "capture/cli/exit_status.h"
 #include "capture/format/dump_source.h"
 #include "capture/format/kdump_reader.h"
@@ -19,7 +20,6 @@
 #include "capture/report/json.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
-#include "capture/target/file_target.h"
 
 namespace dw {
 
@@ -59,22 +59,6 @@ std::string compression_of(const KdumpHeader& header) {
   return "none";
 }
 
-// The directory of a dump stands for the dump in it.
-Result<std::string> resolve(const std::string& path) {
-  struct stat status;
-  if (::stat(path.c_str(), &status) != 0) return Error::from_errno("cannot open").on(path);
-  if (!S_ISDIR(status.st_mode)) return path;
-  for (std::string_view suffix : {std::string_view(), kIncompleteSuffix}) {
-    for (const char* name : kDumpNames) {
-      std::string inside = path + "/" + name + std::string(suffix);
-      if (::stat(inside.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return inside;
-    }
-  }
-  return Error(ErrorKind::kBadInput, "no dump in this directory")
-      .on(path)
-      .hint("name the directory that holds the file vmcore, or the file itself");
-}
-
 const char* title_of(DumpKind kind) {
   switch (kind) {
     case DumpKind::kFlattened:
@@ -93,6 +77,16 @@ std::string compression_of(DumpKind kind, const KdumpHeader& header) {
   if (kind == DumpKind::kZstdStream) return "zstd";
   if (kind == DumpKind::kLz4Stream) return "lz4";
   return compression_of(header);
+}
+
+bool is_stream(DumpKind kind) {
+  return kind == DumpKind::kZstdStream || kind == DumpKind::kLz4Stream;
+}
+
+// In a stream every page has a place of its own, the first one too.
+void count_slots(KdumpSummary& summary, uint64_t page_size) {
+  summary.stored += std::exchange(summary.shared, 0);
+  summary.stored_bytes = summary.stored * page_size;
 }
 
 void print_cut(const ByteSource& source) {
@@ -121,7 +115,7 @@ void print_kdump_text(const std::string& path, DumpKind kind, const KdumpReader&
   print_field("kept", pages_text(summary.kept, page_size));
   print_field("stored", std::to_string(summary.stored) + " pages in " +
                             std::to_string(summary.stored_bytes) + " bytes");
-  print_field("zero", pages_text(summary.shared, page_size));
+  if (!is_stream(kind)) print_field("zero", pages_text(summary.shared, page_size));
   print_field("missing", pages_text(summary.missing, page_size));
   if (summary.damaged > 0) print_field("DAMAGED", pages_text(summary.damaged, page_size));
   print_field("CPUs", std::to_string(header.cpu_count));
@@ -179,6 +173,7 @@ Status show_kdump(const std::string& path, Fd fd, bool json) {
   DW_ASSIGN(OpenDump dump, open_dump(std::move(fd)));
   DW_ASSIGN(KdumpReader reader, KdumpReader::create(dump.file));
   DW_ASSIGN(KdumpSummary summary, reader.summarize());
+  if (is_stream(dump.kind)) count_slots(summary, reader.layout().block_size);
   if (json) {
     JsonObject object = kdump_json(path, dump.kind, reader, summary);
     if (std::string report = report_beside(path); !report.empty())
@@ -256,7 +251,7 @@ Status show_vmcore(const std::string& path, bool json) {
 }
 
 Status show(const std::string& argument, bool json) {
-  DW_ASSIGN(std::string path, resolve(argument));
+  DW_ASSIGN(std::string path, find_dump(argument));
   DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
   Result<DumpKind> kind = dump_kind(fd.get());
   if (!kind.ok()) {

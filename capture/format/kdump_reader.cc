@@ -254,7 +254,8 @@ Status KdumpReader::decode(const PageDescriptor& descriptor, Bytes stored, Mutab
     case kPageSnappy:
       return unsupported("a page compressed with snappy, which is not read");
     default:
-      return Error(ErrorKind::kUnsupported, "a page with a compression that is not known");
+      return Error(ErrorKind::kUnsupported, "a page with a compression that is not known")
+          .hint("the dump is damaged, or newer than this program");
   }
 }
 
@@ -264,6 +265,8 @@ Error KdumpReader::failed(const Error& error, uint64_t pfn, uint64_t offset) con
   std::snprintf(subject, sizeof(subject), "pfn 0x%" PRIx64, pfn);
   Error told = error;
   if (told.where() == Where::kNowhere) told.at(Where::kOffset, file_->source().file_offset(offset));
+  if (told.kind() == ErrorKind::kBadInput)
+    told.hint("the dump is damaged; copy it again from where it was");
   return told.on(subject);
 }
 

@@ -1,8 +1,8 @@
 #include "capture/format/kdump_writer.h"
 
 #include <algorithm>
+#include <array>
 
-#include "capture/base/buffer.h"
 #include "capture/base/checked.h"
 
 namespace dw {
@@ -38,13 +38,17 @@ Status KdumpWriter::begin(const Plan& plan) {
 // What reads as zeros until it is written: the head, but for the bitmaps, which are written
 // already, and what was not written of them reads as zeros; and the shared zero page.
 Status KdumpWriter::reserve() {
-  if (!target_->rewritable()) {
-    DW_ASSIGN(Buffer zeros, Buffer::allocate(layout_.block_size));
-    return target_->write_at(zero_page_offset_, zeros.bytes().first(layout_.block_size));
-  }
+  if (!target_->rewritable()) return write_zero_page();
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
   return write_header(false);
+}
+
+Status KdumpWriter::write_zero_page() {
+  static constexpr std::array<std::byte, 4096> kZeros{};
+  for (uint64_t done = 0; done < layout_.block_size; done += kZeros.size())
+    DW_TRY(target_->write_at(zero_page_offset_ + done, kZeros));
+  return {};
 }
 
 Status KdumpWriter::write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Bytes bits) {

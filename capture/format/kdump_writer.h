@@ -52,6 +52,7 @@ class KdumpWriter : public DumpWriter {
 
   Status write_header(bool complete);
   Status reserve();
+  Status write_zero_page();
   Status finish_appending(bool complete);
   [[nodiscard]] bool checkpoint_due(const PlannedBatch& batch) const;
   [[nodiscard]] PageDescriptor descriptor_of(const PageRecord& record) const;

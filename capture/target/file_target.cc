@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <vector>
 
 namespace dw {
 
@@ -89,17 +89,6 @@ Status rename_in(int directory, const char* from, const char* to) {
   DW_ASSIGN(bool exists, exists_in(directory, to));
   if (exists) return Error::from_errno("cannot rename", EEXIST);
   if (::renameat(directory, from, directory, to) != 0) return Error::from_errno("cannot rename");
-  return {};
-}
-
-// Writes zeros where the file system cannot preallocate.
-Status write_zeros(int fd, uint64_t offset, uint64_t length) {
-  std::vector<std::byte> zeros(std::min<uint64_t>(length, 1 << 20));
-  for (uint64_t done = 0; done < length;) {
-    size_t n = std::min<uint64_t>(zeros.size(), length - done);
-    DW_TRY(write_all_at(fd, std::span(zeros).first(n), offset + done));
-    done += n;
-  }
   return {};
 }
 
@@ -233,8 +222,15 @@ Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
   if (result == 0) return {};
   if (errno != EOPNOTSUPP && errno != ENOSYS)
     return failed(Error::from_errno("cannot reserve space"));
-  Status written = write_zeros(file_.get(), offset, length);
-  if (!written.ok()) return failed(written.error());
+  return write_zeros(offset, length);
+}
+
+// Paced like everything that is written: a large machine's descriptor table has gigabytes.
+Status FileTarget::write_zeros(uint64_t offset, uint64_t length) {
+  static constexpr std::array<std::byte, 16 << 10> kZeros{};
+  for (uint64_t done = 0; done < length; done += kZeros.size())
+    DW_TRY(write_at(offset + done,
+                    std::span(kZeros).first(std::min<uint64_t>(kZeros.size(), length - done))));
   return {};
 }
 

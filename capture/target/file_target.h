@@ -97,6 +97,8 @@ class FileTarget : public Target {
   FileTarget() = default;
 
   Status take_staged_file();
+  // Where the file system cannot preallocate.
+  Status write_zeros(uint64_t offset, uint64_t length);
   Status open_sums();
   Status rename_to(const std::string& name);
   Error failed(const Error& error);

@@ -356,6 +356,33 @@ TEST_CASE("file_target: what is written over appended bytes stays, short as the 
   }
 }
 
+TEST_CASE("file_target: a file system that cannot reserve space gets zeros, through the page cache") {
+  if (!may_mount()) return;
+  TempDir dir;
+  TempDir image_dir;
+  std::string image = image_dir / "image";
+  std::string command = "fallocate -l 40M " + image + " && mke2fs -q -t ext2 " + image +
+                        " && mount -o loop " + image + " " + dir.path();
+  REQUIRE(::system(command.c_str()) == 0);
+  append_and_compare(dir, 3 * 4096);
+  {
+    Fd root = std::move(FileTarget::open_root(dir.path()).value());
+    FileTarget target = std::move(FileTarget::create(root.get(), "host-2", dir / "host-2").value());
+    constexpr uint64_t kBegin = 4096 + 24;
+    constexpr uint64_t kLength = (9 << 20) + 17;
+    REQUIRE(target.preallocate(kBegin, kLength).ok());
+    std::vector<std::byte> read(kBegin + kLength, std::byte{1});
+    REQUIRE(target.read_at(0, read).ok());
+    CHECK(std::ranges::all_of(read, [](std::byte byte) { return byte == std::byte{0}; }));
+    CHECK(target.preallocate(kBegin, 80 << 20).error().kind() == ErrorKind::kNoSpace);
+    REQUIRE(target.publish().ok());
+    struct stat status {};
+    REQUIRE(::stat((dir / "host-2/vmcore.incomplete").c_str(), &status) == 0);
+    CHECK(static_cast<uint64_t>(status.st_blocks) * 512 >= kLength);  // they are no hole
+  }
+  CHECK(::system(("umount " + dir.path()).c_str()) == 0);
+}
+
 TEST_CASE("file_target: a disk that gets full while bytes are appended keeps what it took") {
   if (!may_mount()) return;
   TempDir dir;

@@ -19,7 +19,7 @@ void store_big_endian(MutableBytes to, size_t offset, uint64_t value) {
 
 }  // namespace
 
-Status FlattenedTarget::append(Bytes bytes) {
+Status FlattenedTarget::emit(Bytes bytes) {
   DW_TRY(target_->write_at(written_, bytes));
   written_ += bytes.size();
   return {};
@@ -29,13 +29,13 @@ Status FlattenedTarget::write_record(uint64_t offset, uint64_t size) {
   std::array<std::byte, 16> record{};
   store_big_endian(record, 0, offset);
   store_big_endian(record, 8, size);
-  return append(record);
+  return emit(record);
 }
 
 Status FlattenedTarget::write_at(uint64_t offset, Bytes bytes) {
   if (bytes.empty()) return {};
   DW_TRY(write_record(offset, bytes.size()));
-  return append(bytes);
+  return emit(bytes);
 }
 
 Status FlattenedTarget::write_start() {
@@ -43,7 +43,7 @@ Status FlattenedTarget::write_start() {
   std::memcpy(header.data(), kSignature, sizeof(kSignature));
   store_big_endian(header, sizeof(kSignature), kType);
   store_big_endian(header, sizeof(kSignature) + 8, kVersion);
-  return append(header);
+  return emit(header);
 }
 
 Status FlattenedTarget::write_end() { return write_record(kEnd, kEnd); }

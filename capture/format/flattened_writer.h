@@ -43,7 +43,7 @@ class FlattenedTarget : public Target {
 
  private:
   Status write_record(uint64_t offset, uint64_t size);
-  Status append(Bytes bytes);
+  Status emit(Bytes bytes);
 
   Target* target_;
   uint64_t written_ = 0;

@@ -17,7 +17,7 @@ namespace {
 
 // Written data is handed to the disk in pieces of this size, and at most two are under way: dirty
 // pages are memory that the capture kernel does not have.
-constexpr uint64_t kWritebackBytes = 8 << 20;
+constexpr uint64_t kWritebackBytes = 2 << 20;
 
 constexpr const char* kRunningHint = "another capture of this crash is running";
 constexpr const char* kFullHint = "free some space there or name another target";

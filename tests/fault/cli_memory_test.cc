@@ -72,8 +72,8 @@ TEST_CASE("memory: streams, ELF cores and flattened dumps stay within it too") {
          {Way{"stream", "zstd", false}, Way{"stream", "lz4", false}, Way{"stream", "zstd", true},
           Way{"elf", "none", false}, Way{"flattened", "zstd", true}}) {
       CAPTURE(threads);
-      CAPTURE(way.format);
-      CAPTURE(way.compress);
+      CAPTURE(std::string(way.format));
+      CAPTURE(std::string(way.compress));
       CAPTURE(way.to_stdout);
       std::filesystem::remove_all(stage.dumps());
       Outcome outcome = run(stage.command_for(threads, way.format, way.compress,
@@ -94,7 +94,7 @@ TEST_CASE("memory: a cgroup of the budget's size is enough for a stream and an E
   };
   for (const Way& way : {Way{"stream", "zstd", "/vmcore.zst"}, Way{"elf", "none", "/vmcore.elf"}}) {
     for (unsigned threads : {1U, 4U}) {
-      CAPTURE(way.format);
+      CAPTURE(std::string(way.format));
       CAPTURE(threads);
       std::filesystem::remove_all(stage.dumps());
       MemoryCgroup cgroup(budget(threads));

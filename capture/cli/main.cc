@@ -84,6 +84,8 @@ int capture_for_init(int argc, char** argv, CaptureEvents& events) {
 int main(int argc, char** argv) {
   // A terminal or pipe that goes away must not take the dump with it.
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that may grow no more is told by write(2), and another target is tried.
+  std::signal(SIGXFSZ, SIG_IGN);
   if (argc > 0 && dw::is_init(argv[0])) dw::run_init({.capture = dw::capture_for_init});
   dw::fill_closed_descriptors();
   return dw::run_command(dw::without_first(argc, argv));

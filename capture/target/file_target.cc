@@ -34,6 +34,8 @@ const char* hint_for(int errno_value) {
     case ENOSPC:
     case EDQUOT:
       return kFullHint;
+    case EFBIG:
+      return "no larger file is possible there: name another target";
     default:
       return nullptr;
   }

@@ -222,6 +222,19 @@ TEST_CASE("cli: a disk that becomes full leaves a stream that is right as far as
   CHECK(incomplete > 3);
 }
 
+TEST_CASE("cli: a limit on the size of files is a full disk, not a death") {
+  Stage stage(large_crash(8));
+  // A core has its whole length from the start.
+  for (auto [format, status] : {std::pair{"stream", 3}, std::pair{"kdump", 3}, {"elf", 1}}) {
+    std::string dumps = stage.dir / format;
+    Outcome outcome =
+        shell("ulimit -f 1000; " + stage.command(std::string("--format ") + format + " " + dumps));
+    CHECK_MESSAGE(outcome.status == status, outcome.err);
+    CHECK_MESSAGE(contains(outcome.err, "File too large; no larger file is possible there"),
+                  outcome.err);
+  }
+}
+
 TEST_CASE("cli: a stream is the same for any number of threads") {
   Stage stage(large_crash(3));
   for (const char* format : {"stream", "elf"}) {

@@ -18,8 +18,9 @@ std::vector<ZstdSetting> frame_settings(int level, size_t max_content) {
   std::vector<ZstdSetting> settings(of_level.begin(), of_level.end());
   // Half of what the context takes for literals and sequences, and frames become smaller.
   settings.push_back({ZSTD_c_maxBlockSize, 64 << 10});
-  // Later settings win. The library's own minimum for large contents is 7, which is for text.
-  if (level == 1) settings.push_back({ZSTD_c_minMatch, 5});
+  // Later settings win. Half the library's table stays in the first cache beside the content: a
+  // twentieth faster for 1.3 % of size (README.md).
+  if (level == 1) settings.push_back({ZSTD_c_hashLog, 13});
   return settings;
 }
 

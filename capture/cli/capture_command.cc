@@ -99,6 +99,8 @@ CodingOptions coding_of(const CaptureOptions& options, const Saving& saving, con
 Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Saving& saving,
                                       const Vmcore& vmcore) {
   unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
+  if (options.threads > Pipeline::kMaxThreads)
+    print_message("%u threads are used, no more help", Pipeline::kMaxThreads);
   PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
                            .coding = coding_of(options, saving, vmcore)};
   uint64_t limit = options.memory_limit;

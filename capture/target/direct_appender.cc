@@ -39,16 +39,15 @@ int reserve_range(int fd, uint64_t begin, uint64_t end) {
 
 }  // namespace
 
-Result<std::optional<DirectAppender>> DirectAppender::create(int directory, const char* name,
-                                                             int fd) {
-  std::optional<DirectAppender> none;
-  if (in_memory(fd)) return none;
+std::optional<DirectAppender> DirectAppender::create(int directory, const char* name, int fd) {
+  if (in_memory(fd)) return std::nullopt;
   Result<Fd> direct = open_file_at(directory, name, O_WRONLY | O_DIRECT);
-  if (!direct.ok()) return none;
+  if (!direct.ok()) return std::nullopt;
   // Asked of a file that is still empty: the reserved block is used, or given back with the rest.
-  if (reserve_range(fd, 0, kBlock) != 0) return none;
-  DW_ASSIGN(Buffer buffer, Buffer::allocate(kBufferBytes));
-  return std::optional(DirectAppender(std::move(*direct), fd, std::move(buffer)));
+  if (reserve_range(fd, 0, kBlock) != 0) return std::nullopt;
+  Result<Buffer> buffer = Buffer::allocate(kBufferBytes);
+  if (!buffer.ok()) return std::nullopt;
+  return DirectAppender(std::move(*direct), fd, std::move(*buffer));
 }
 
 size_t DirectAppender::memory_bytes() { return kBufferBytes; }

@@ -20,13 +20,14 @@ namespace dw {
 class DirectAppender {
  public:
   // For the file `name` in `directory`, which is open as `fd` too. Nothing where it would not help
-  // or the file system cannot: file systems in memory, no O_DIRECT, no fallocate(2). Error
-  // kNoMemory.
-  static Result<std::optional<DirectAppender>> create(int directory, const char* name, int fd);
+  // or is not possible: file systems in memory, no O_DIRECT, no fallocate(2), no memory for the
+  // buffer.
+  static std::optional<DirectAppender> create(int directory, const char* name, int fd);
   [[nodiscard]] static size_t memory_bytes();
 
-  // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: nothing of
-  // `bytes` was taken, all that was taken before has its place.
+  // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: where space can
+  // be reserved, nothing of `bytes` was taken and what was taken before has its place. A file system
+  // that breaks its promise (quotas, thin volumes) fails the next flush() too.
   Status append(uint64_t offset, Bytes bytes);
 
   // The caller has written `bytes` at `offset` of the file: what is held back of them, or would be

@@ -150,8 +150,7 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name, const s
   target.file_ = std::move(*file);
   DW_TRY(target.take_staged_file());
   target.owned_ = true;
-  DW_ASSIGN(target.direct_,
-            DirectAppender::create(target.directory_.get(), kStagedName, target.file_.get()));
+  target.direct_ = DirectAppender::create(target.directory_.get(), kStagedName, target.file_.get());
   // Of a run that was cut off, as a staged file may be. Writing to it would empty it anyway.
   (void)::unlinkat(target.directory_.get(), kSumsName, 0);
   return target;

@@ -25,9 +25,9 @@ class DirectAppender {
   static std::optional<DirectAppender> create(int directory, const char* name, int fd);
   [[nodiscard]] static size_t memory_bytes();
 
-  // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: where space can
-  // be reserved, nothing of `bytes` was taken and what was taken before has its place. A file system
-  // that breaks its promise (quotas, thin volumes) fails the next flush() too.
+  // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: where space
+  // can be reserved, nothing of `bytes` was taken and what was taken before has its place. A file
+  // system that breaks its promise (quotas, thin volumes) fails the next flush() too.
   Status append(uint64_t offset, Bytes bytes);
 
   // The caller has written `bytes` at `offset` of the file: what is held back of them, or would be

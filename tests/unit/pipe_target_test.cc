@@ -76,9 +76,9 @@ TEST_CASE("pipe_target: a reader that is gone is an error with the offset, not a
   REQUIRE(pipe.reader.close().ok());
   Status written = target.write_at(3, bytes("d"));
   CHECK(written.error().errno_value() == EPIPE);
-  CHECK(
-      text_of(written) ==
-      "standard output: cannot write at offset 0x3: Broken pipe; the program that read it has ended");
+  CHECK(text_of(written) ==
+        "standard output: cannot write at offset 0x3: Broken pipe; the program that read it has "
+        "ended");
 }
 
 TEST_CASE("pipe_target: a file is appended to where it stands, and synced") {
@@ -111,9 +111,9 @@ TEST_CASE("pipe_target: a failed sync is final") {
 
 TEST_CASE("pipe_target: a full device") {
   PipeTarget target(std::move(open_file("/dev/full", O_WRONLY).value()));
-  CHECK(
-      text_of(target.write_at(0, bytes("abc"))) ==
-      "standard output: cannot write at offset 0x0: No space left on device; free some space there");
+  CHECK(text_of(target.write_at(0, bytes("abc"))) ==
+        "standard output: cannot write at offset 0x0: No space left on device; free some space "
+        "there");
 }
 
 TEST_CASE("pipe_target: nothing can be read back or put beside it") {

@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kMiB = 1 << 20;
 
 // 8 MiB + 2.5 MiB per thread, for RAM far below a TiB.
-uint64_t budget(unsigned threads) { return 8 * kMiB + threads * 5 * kMiB / 2; }
+[[maybe_unused]] uint64_t budget(unsigned threads) { return 8 * kMiB + threads * 5 * kMiB / 2; }
 
 struct Stage {
   explicit Stage(uint64_t mib) : builder(large_crash(mib)) { builder.write_to(dir / "input"); }

@@ -10,6 +10,7 @@
 #include "tests/fault/crash_target.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/text.h"
+#include "tests/unit/support/thinning.h"
 #include "tests/unit/support/time_limit.h"
 #include "tests/unit/support/vmcores.h"
 
@@ -133,11 +134,11 @@ TEST_CASE("kdump_writer: the power may go after any call, with any part of what 
       if (target.state() == CrashTarget::State::kStaged) return;
       bool sealed = target.state() == CrashTarget::State::kSealed;
       check_image(subject, target.durable(), sealed);
-      for (uint64_t seed = 1; seed <= 6; ++seed, ++images)
+      for (uint64_t seed = 1; seed <= 6 / kThinning; ++seed, ++images)
         check_image(subject, target.partly_durable(target.calls() * 100 + seed), sealed);
     };
     REQUIRE(capture_into(target, subject.vmcore, settings).ok());
-    CHECK(images > 6 * 5);
+    CHECK(images > 6 / kThinning * 5);
   }
 }
 

@@ -16,6 +16,7 @@
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/frames.h"
 #include "tests/unit/support/text.h"
+#include "tests/unit/support/thinning.h"
 #include "tests/unit/support/time_limit.h"
 #include "tests/unit/support/vmcores.h"
 
@@ -221,7 +222,7 @@ TEST_CASE("stream_writer: the power may go after any call, with any part of what
       check_sums(target.written_sums(), target.durable());
       if (target.state() == CrashTarget::State::kStaged) return;
       CHECK(frames >= head);
-      for (uint64_t seed = 1; seed <= 6; ++seed, ++images) {
+      for (uint64_t seed = 1; seed <= 6 / kThinning; ++seed, ++images) {
         Image image = target.partly_durable(target.calls() * 100 + seed);
         CHECK(check_prefix(whole, image, sealed) >= frames);
         check_sums(target.written_sums(), image);
@@ -229,7 +230,7 @@ TEST_CASE("stream_writer: the power may go after any call, with any part of what
       }
     };
     REQUIRE(capture_into(target, subject.vmcore, settings).ok());
-    CHECK(images > 6 * 5);
+    CHECK(images > 6 / kThinning * 5);
   }
 }
 

@@ -243,7 +243,7 @@ Status KdumpReader::read_singly(const Piece& piece, std::span<const uint8_t> pla
 Status KdumpReader::decode(const PageDescriptor& descriptor, Bytes stored, MutableBytes page) {
   switch (descriptor.flags) {
     case 0:
-      std::ranges::copy(stored, page.begin());
+      std::memcpy(page.data(), stored.data(), stored.size());
       return {};
     case kPageZstd:
       return decompressor_.decompress_zstd(stored, page);

@@ -47,7 +47,7 @@ Result<size_t> StreamReader::read_up_to(MutableBytes into, uint64_t offset) {
     DW_ASSIGN(Bytes content, content_of(frame));
     Bytes rest = content.subspan(offset + done - frame.content_offset);
     size_t n = std::min(rest.size(), into.size() - done);
-    std::ranges::copy(rest.first(n), into.begin() + static_cast<ptrdiff_t>(done));
+    std::memcpy(into.data() + done, rest.data(), n);
     done += n;
   }
   return done;

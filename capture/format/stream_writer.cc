@@ -94,7 +94,7 @@ Status StreamWriter::flush_head() {
 Status StreamWriter::put(Bytes content) {
   while (!content.empty()) {
     size_t n = std::min(content.size(), kHeadFrameBytes - content_size_);
-    std::ranges::copy(content.first(n), content_.bytes().subspan(content_size_).begin());
+    std::memcpy(content_.data() + content_size_, content.data(), n);
     content_size_ += n;
     content = content.subspan(n);
     if (content_size_ == kHeadFrameBytes) DW_TRY(flush_head());

@@ -1,10 +1,10 @@
 #include "capture/cli/bench_options.h"
 
-#include <charconv>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
 
+#include "capture/cli/numbers.h"
 #include "capture/pipeline/pipeline.h"
 
 namespace dw {
@@ -19,14 +19,6 @@ constexpr double kMaxSeconds = 600;
 
 Error usage(const char* what, std::string_view subject) {
   return Error(ErrorKind::kUsage, what).on(subject).hint("see dumpwright bench --help");
-}
-
-std::optional<uint64_t> parse_number(std::string_view text, uint64_t low, uint64_t high) {
-  uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  auto [stop, problem] = std::from_chars(text.data(), end, number);
-  if (problem != std::errc() || stop != end || number < low || number > high) return std::nullopt;
-  return number;
 }
 
 Status set_dump_level(BenchOptions& options, const std::string& value) {
@@ -44,18 +36,10 @@ Status set_threads(BenchOptions& options, const std::string& value) {
 }
 
 Status set_sample(BenchOptions& options, const std::string& value) {
-  constexpr std::string_view kSuffixes = "KMG";
-  std::string_view digits = value;
-  unsigned shift = 0;
-  size_t at = value.empty() ? kSuffixes.npos : kSuffixes.find(value.back());
-  if (at != kSuffixes.npos) {
-    shift = 10 * (static_cast<unsigned>(at) + 1);
-    digits.remove_suffix(1);
-  }
-  auto number = parse_number(digits, 1, kMaxSampleBytes >> shift);
-  if (!number || *number << shift < kMinSampleBytes)
+  auto bytes = parse_bytes(value);
+  if (!bytes || *bytes < kMinSampleBytes || *bytes > kMaxSampleBytes)
     return usage("--sample is a number of bytes from 1M to 4G; K, M or G may follow", value);
-  options.sample_bytes = *number << shift;
+  options.sample_bytes = *bytes;
   return {};
 }
 

@@ -3,9 +3,9 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "capture/base/fd.h"
+#include "capture/cli/numbers.h"
 #include "capture/codec/compression.h"
 
 namespace dw {
@@ -16,14 +16,6 @@ constexpr size_t kMaxValueBytes = 1024;
 constexpr uint64_t kMaxSeconds = 7 * 24 * 3600;
 constexpr std::string_view kBlanks = " \t\r";
 
-std::optional<uint64_t> parse_number(std::string_view text, uint64_t low, uint64_t high) {
-  uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  auto [stop, problem] = std::from_chars(text.data(), end, number);
-  if (problem != std::errc() || stop != end || number < low || number > high) return std::nullopt;
-  return number;
-}
-
 template <auto Field, uint64_t Low, uint64_t High>
 bool set_number(Config& config, std::string_view value) {
   auto number = parse_number(value, Low, High);
@@ -31,18 +23,9 @@ bool set_number(Config& config, std::string_view value) {
   return number.has_value();
 }
 
-// A number of bytes, or one with the suffix K, M or G (powers of 1024).
 bool set_memory_limit(Config& config, std::string_view value) {
-  constexpr std::string_view kSuffixes = "KMG";
-  unsigned shift = 0;
-  if (!value.empty()) {
-    if (size_t at = kSuffixes.find(value.back()); at != kSuffixes.npos) {
-      shift = 10 * (static_cast<unsigned>(at) + 1);
-      value.remove_suffix(1);
-    }
-  }
-  auto number = parse_number(value, 1, UINT64_MAX >> shift);
-  if (number) config.memory_limit = *number << shift;
+  auto number = parse_bytes(value);
+  if (number) config.memory_limit = number;
   return number.has_value();
 }
 

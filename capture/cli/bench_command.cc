@@ -9,6 +9,7 @@
 #include "capture/cli/bench_options.h"
 #include "capture/cli/bench_report.h"
 #include "capture/cli/capture_report.h"
+#include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
@@ -195,14 +196,7 @@ Result<BenchResult> measure(const BenchOptions& options) {
 
 int bench_command(std::span<const char* const> arguments) {
   Result<BenchOptions> options = parse_bench_options(arguments);
-  if (!options.ok()) {
-    print_error(options.error());
-    return kExitUsage;
-  }
-  if (options->help) {
-    std::fputs(kHelp, stdout);
-    return kExitComplete;
-  }
+  if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
   Result<BenchResult> result = measure(*options);
   if (!result.ok()) {
     print_error(result.error());

@@ -16,6 +16,7 @@
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/dump_description.h"
 #include "capture/cli/dump_place.h"
+#include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/memory_budget.h"
 #include "capture/format/writer_factory.h"
@@ -309,14 +310,7 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
 
 int capture_command(std::span<const char* const> arguments, CaptureEvents& events) {
   Result<CaptureOptions> options = parse_capture_options(arguments);
-  if (!options.ok()) {
-    print_error(options.error());
-    return kExitUsage;
-  }
-  if (options->help) {
-    std::fputs(kHelp, stdout);
-    return kExitComplete;
-  }
+  if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
   Result<int> status = run(*options, events);
   if (status.ok()) return *status;
   print_error(status.error());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "capture/cli/config.h"
+#include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/saving.h"
 #include "capture/report/message.h"
@@ -69,14 +70,7 @@ Status check_saving_of(const Config& config) {
 int check_config_command(std::span<const char* const> arguments,
                          Status (*check_for_initrd)(std::string_view target)) {
   Result<Options> options = parse_options(arguments);
-  if (options.ok() && options->help) {
-    std::fputs(kHelp, stdout);
-    return kExitComplete;
-  }
-  if (!options.ok()) {
-    print_error(options.error());
-    return kExitUsage;
-  }
+  if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
   auto text = read_text_file(options->path);
   if (!text.ok()) {
     print_error(text.error());

@@ -12,6 +12,7 @@
 #include "capture/cli/convert_input.h"
 #include "capture/cli/convert_options.h"
 #include "capture/cli/dump_path.h"
+#include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/report/message.h"
@@ -217,14 +218,7 @@ Result<int> run(ConvertOptions options) {
 
 int convert_command(std::span<const char* const> arguments) {
   Result<ConvertOptions> options = parse_convert_options(arguments);
-  if (!options.ok()) {
-    print_error(options.error());
-    return kExitUsage;
-  }
-  if (options->help) {
-    std::fputs(kHelp, stdout);
-    return kExitComplete;
-  }
+  if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
   Result<int> status = run(std::move(*options));
   if (status.ok()) return *status;
   print_error(status.error());

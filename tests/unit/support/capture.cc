@@ -1,40 +1,20 @@
 #include "tests/unit/support/capture.h"
 
-#include "capture/cli/crash_facts.h"
+#include "capture/cli/dump_description.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/pass_one.h"
-#include "capture/plan/presence.h"
 
 namespace dw::test {
 
 KdumpDescription describe(const Vmcore& vmcore, Compression compression) {
-  CrashFacts facts = read_crash_facts(vmcore);
-  KdumpDescription description;
-  description.utsname = facts.utsname;
-  description.crash_seconds = facts.crash_seconds;
-  description.phys_base = facts.phys_base;
-  description.cpu_count = facts.notes.cpu_count;
-  description.dump_level = 1;
+  KdumpDescription description = describe(vmcore).kdump;
   description.compression = compression;
-  description.notes = vmcore.headers().notes;
-  description.vmcoreinfo_offset = facts.notes.vmcoreinfo_offset;
-  description.vmcoreinfo_size = facts.notes.vmcoreinfo_size;
-  description.max_mapnr = vmcore.memory().end_pfn();
-  description.ram_pages = vmcore.memory().page_count();
   return description;
 }
 
 DumpDescription describe(const Vmcore& vmcore) {
-  return {.kdump = describe(vmcore, Compression::kNone),
-          .elf = {.machine = vmcore.headers().machine,
-                  .notes = vmcore.headers().notes,
-                  .segments = vmcore.headers().segments,
-                  .ranges = vmcore.memory().pfn_ranges()},
-          .presence = [&vmcore](uint64_t first_pfn, MutableBytes bits) -> Status {
-            present_bits(vmcore.memory(), first_pfn, bits);
-            return {};
-          }};
+  return describe_dump(vmcore, read_crash_facts(vmcore), 1);
 }
 
 Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings) {

@@ -13,10 +13,10 @@
 #include "capture/format/sums.h"
 #include "capture/target/memory_target.h"
 #include "tests/fault/crash_target.h"
+#include "tests/fault/writer_subject.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/frames.h"
 #include "tests/unit/support/text.h"
-#include "tests/unit/support/thinning.h"
 #include "tests/unit/support/time_limit.h"
 #include "tests/unit/support/vmcores.h"
 
@@ -28,21 +28,6 @@ namespace {
 using Image = std::vector<std::byte>;
 
 constexpr unsigned kLimitSeconds = 240;
-constexpr uint64_t kChunks = 8;
-
-// Eight chunks of 130 pages each, so that each of them makes a frame: random, text and zero pages.
-VmcoreBuilder eight_chunks() {
-  VmcoreBuilder builder;
-  builder.add_cpus(1).add_vmcoreinfo(vmcoreinfo_text());
-  for (uint64_t i = 0; i < kChunks; ++i) {
-    uint64_t at = (i * 256 + 8) * kPageBytes;
-    builder.add_ram(at, 130 * kPageBytes);
-    builder.fill_random(at, 2 * kPageBytes, i + 1);
-    builder.fill(at + 5 * kPageBytes, 3 * kPageBytes, static_cast<uint8_t>(i + 1));
-  }
-  return builder;
-}
-
 constexpr CaptureSettings kStreams[] = {
     {.format = DumpFormat::kStream,
      .compression = {.compression = Compression::kZstd},
@@ -59,13 +44,6 @@ constexpr CaptureSettings kStreams[] = {
 constexpr CaptureSettings kElf{.format = DumpFormat::kElf,
                                .compression = {.compression = Compression::kNone},
                                .checkpoint_each_batch = true};
-
-struct Subject {
-  VmcoreBuilder builder = eight_chunks();
-  TemporaryVmcore file{builder};
-  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
-  std::vector<KnownPage> pages = known_pages(builder);
-};
 
 // A capture that nothing happened to.
 struct Whole {
@@ -222,7 +200,7 @@ TEST_CASE("stream_writer: the power may go after any call, with any part of what
       check_sums(target.written_sums(), target.durable());
       if (target.state() == CrashTarget::State::kStaged) return;
       CHECK(frames >= head);
-      for (uint64_t seed = 1; seed <= 6 / kThinning; ++seed, ++images) {
+      for (uint64_t seed = 1; seed <= 6; ++seed, ++images) {
         Image image = target.partly_durable(target.calls() * 100 + seed);
         CHECK(check_prefix(whole, image, sealed) >= frames);
         check_sums(target.written_sums(), image);
@@ -230,7 +208,7 @@ TEST_CASE("stream_writer: the power may go after any call, with any part of what
       }
     };
     REQUIRE(capture_into(target, subject.vmcore, settings).ok());
-    CHECK(images > 6 / kThinning * 5);
+    CHECK(images > 6 * 5);
   }
 }
 

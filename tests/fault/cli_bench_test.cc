@@ -7,6 +7,7 @@
 
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/json_check.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/text.h"
 

@@ -11,6 +11,7 @@
 #include "capture/format/kdump_reader.h"
 #include "tests/fault/cli_support.h"
 #include "tests/fault/convert_support.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/streams.h"
 #include "tests/unit/support/text.h"

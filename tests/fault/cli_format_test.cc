@@ -12,6 +12,7 @@
 #include "capture/format/stream_format.h"
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/frames.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/text.h"
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/fault/cli_support.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/text.h"
 

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
-#include "tests/unit/support/mounts.h"
 #include "tests/unit/support/text.h"
 
 namespace dw::test {
@@ -46,12 +45,6 @@ Comparison check_dump(const std::string& path, const std::vector<KnownPage>& pag
   // The header says so before the name does.
   if (!reader->incomplete()) CHECK(result.right == pages.size());
   return result;
-}
-
-bool may_mount() {
-  bool may = enter_private_mounts();
-  CHECK_MESSAGE(may, "run this as root: it mounts small file systems of its own");
-  return may;
 }
 
 }  // namespace dw::test

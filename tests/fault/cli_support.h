@@ -23,7 +23,4 @@ void check_refused(const Outcome& outcome, const std::string& subject, const std
 // Opens the dump and compares every page. With `whole` each must be there.
 Comparison check_dump(const std::string& path, const std::vector<KnownPage>& pages, bool whole);
 
-// True if this process may mount; the test fails if not.
-bool may_mount();
-
 }  // namespace dw::test

@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "capture/target/file_target.h"
-#include "tests/fault/cli_support.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/temp_dir.h"
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"
@@ -38,12 +39,6 @@ mode_t mode_of(const std::string& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   return status.st_mode & 07777;
-}
-
-bool may_mount() {
-  bool may = enter_private_mounts();
-  CHECK_MESSAGE(may, "run this as root: it mounts small file systems of its own");
-  return may;
 }
 
 }  // namespace

@@ -3,11 +3,10 @@
 #include <cstring>
 #include <vector>
 
-#include "capture/format/dump_source.h"
 #include "capture/format/flattened_file.h"
 #include "capture/format/flattened_format.h"
-#include "capture/format/kdump_reader.h"
 #include "tests/fuzz/memory_file.h"
+#include "tests/fuzz/read_pages.h"
 
 namespace {
 
@@ -35,18 +34,6 @@ std::vector<std::byte> rearrange(Bytes file, uint64_t content_size) {
   return content;
 }
 
-void read_pages(Fd fd) {
-  Result<OpenDump> dump = open_dump(std::move(fd));
-  // Bitmaps that no record has are long zeros, which cost time and find nothing.
-  if (!dump.ok() || dump->file->layout().bitmap_size > kMostContent) return;
-  Result<KdumpReader> reader = KdumpReader::create(dump->file);
-  if (!reader.ok()) return;
-  (void)reader->summarize();
-  std::vector<std::byte> pages(KdumpReader::kMaxRun * reader->layout().block_size);
-  for (uint64_t pfn = 0; pfn < 1024; pfn += KdumpReader::kMaxRun)
-    (void)reader->read_pages(pfn, KdumpReader::kMaxRun, pages);
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -71,6 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)(*file)->covers(at, 4096);
     require((*file)->file_offset(at) < size);
   }
-  if ((*file)->size() <= kMostContent) read_pages(dw::fuzz::memory_file(data, size));
+  // Bitmaps that no record has are long zeros, which cost time and find nothing.
+  if ((*file)->size() <= kMostContent)
+    dw::fuzz::read_pages(dw::fuzz::memory_file(data, size), kMostContent);
   return 0;
 }

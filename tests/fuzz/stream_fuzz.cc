@@ -2,10 +2,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "capture/format/dump_source.h"
-#include "capture/format/kdump_reader.h"
 #include "capture/format/stream_file.h"
 #include "tests/fuzz/memory_file.h"
+#include "tests/fuzz/read_pages.h"
 
 namespace {
 
@@ -26,17 +25,6 @@ void read_content(const StreamFile& file) {
   }
 }
 
-void read_pages(Fd fd) {
-  Result<OpenDump> dump = open_dump(std::move(fd));
-  if (!dump.ok()) return;
-  Result<KdumpReader> reader = KdumpReader::create(dump->file);
-  if (!reader.ok()) return;
-  (void)reader->summarize();
-  std::vector<std::byte> pages(KdumpReader::kMaxRun * reader->layout().block_size);
-  for (uint64_t pfn = 0; pfn < 1024; pfn += KdumpReader::kMaxRun)
-    (void)reader->read_pages(pfn, KdumpReader::kMaxRun, pages);
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -46,6 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require((*file)->cut_at().value_or(0) <= size);
   read_content(**file);
   (void)(*file)->verify();
-  read_pages(dw::fuzz::memory_file(data, size));
+  dw::fuzz::read_pages(dw::fuzz::memory_file(data, size));
   return 0;
 }

@@ -131,7 +131,7 @@ Result<Plan> make_plan(KdumpReader& reader, const DumpMemory& memory, bool in_or
     uint64_t first_pfn = memory.windows[i] * kWindowPages;
     DW_ASSIGN(Window window, read_window(reader, memory.windows[i]));
     DW_TRY(bitmaps(first_pfn, std::as_bytes(std::span(window.present)),
-                   std::as_bytes(std::span(window.kept))));
+                   std::as_writable_bytes(std::span(window.kept))));
     std::array<ChunkPriority, kWindowChunks> priorities;
     priorities.fill(ChunkPriority::kOther);
     for (uint64_t chunk = 0; in_order_of_data && chunk < kWindowChunks; ++chunk) {

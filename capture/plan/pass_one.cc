@@ -56,7 +56,7 @@ void mark_essential(std::span<const PfnRange> essential, uint64_t first_pfn,
 }
 
 // Windows are claimed in order, so the one in turn is always being judged by somebody.
-Status hand_out(Run& run, size_t window, Bytes present, Bytes kept) {
+Status hand_out(Run& run, size_t window, Bytes present, MutableBytes kept) {
   uint64_t first_pfn = run.builder.first_pfn(window);
   if (!run.in_order) return run.bitmaps(first_pfn, present, kept);
   std::unique_lock lock(run.mutex);
@@ -80,11 +80,12 @@ Status judge_window(Run& run, size_t window, WindowClassifier& classifier, Class
     return kernel ? ChunkPriority::kKernel : ChunkPriority::kOther;
   });
   mark_essential(run.essential, first_pfn, priorities);
-  run.builder.set_window(window, kept, priorities);
 
   std::array<std::byte, kWindowPages / 8> present;
   present_bits(run.vmcore.memory(), first_pfn, present);
-  return hand_out(run, window, present, std::as_bytes(std::span(kept)));
+  DW_TRY(hand_out(run, window, present, std::as_writable_bytes(std::span(kept))));
+  run.builder.set_window(window, kept, priorities);
+  return {};
 }
 
 void judge_windows(Run& run, WindowClassifier& classifier) {

@@ -18,8 +18,9 @@ namespace dw {
 
 // The bitmaps of the window that starts at `first_pfn`: which pages are in the vmcore, and which of
 // them are kept. Called once per window with memory, from several threads at once and in any order,
-// unless PassOneOptions says otherwise.
-using WindowBitmaps = std::function<Status(uint64_t first_pfn, Bytes present, Bytes kept)>;
+// unless PassOneOptions says otherwise. The plan keeps what `kept` says afterwards: a dump that is
+// continued has told already which pages it keeps. Order and counts are those judged now.
+using WindowBitmaps = std::function<Status(uint64_t first_pfn, Bytes present, MutableBytes kept)>;
 
 struct PassOneOptions {
   bool in_order = false;      // bitmaps come one at a time, ascending

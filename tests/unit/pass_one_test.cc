@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -68,5 +70,43 @@ TEST_CASE("pass_one: an error of whoever takes the bitmaps ends it, and nobody w
       CHECK(text_of(result) == "the test says so");
       CHECK(calls < 5 + threads);
     }
+  }
+}
+
+TEST_CASE("pass_one: the plan follows bits that were put in the place of those judged now") {
+  TimeLimit limit(kLimitSeconds);
+  VmcoreBuilder builder;
+  builder.add_ram(0, 600 * kPageBytes).add_ram(3 * kWindowPages * kPageBytes, 10 * kPageBytes);
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
+  for (bool in_order : {false, true}) {
+    PassOne pass = std::move(PassOne::create(vmcore, kUnknownKernel, 1, 2).value());
+    // As the bitmap of a dump that was begun before: a page of the second chunk, one of the third
+    // that is not there any more, and none of the other window.
+    auto result = pass.run(
+        [](uint64_t first_pfn, Bytes, MutableBytes kept) {
+          std::array<uint64_t, kWindowWords> before{};
+          if (first_pfn == 0) {
+            before[kChunkPages / 64] = 1 << 3;
+            before[2 * kChunkPages / 64 + 3] = 1;
+          }
+          std::memcpy(kept.data(), before.data(), kept.size());
+          return Status();
+        },
+        {.in_order = in_order, .with_digests = true});
+    REQUIRE(result.ok());
+    CHECK(result->plan.kept_pages() == 2);
+    CHECK(result->counts.kept == 610);
+    Plan::Cursor cursor(result->plan);
+    auto first = cursor.next();
+    REQUIRE(first);
+    CHECK(first->first_pfn == kChunkPages);
+    CHECK(first->kept == 1);
+    CHECK(first->digest == digest_of({1 << 3}));
+    auto second = cursor.next();
+    REQUIRE(second);
+    CHECK(second->first_pfn == 2 * kChunkPages);
+    CHECK(second->rank == 1);
+    CHECK_FALSE(cursor.next());
   }
 }

@@ -45,6 +45,13 @@ size_t Plan::memory_bytes(const PhysicalMap& memory, bool with_digests) {
   return count_windows(memory) * (sizeof(Window) + kWindowChunks * per_chunk);
 }
 
+// Each part is the seed of the next.
+uint64_t Plan::digest() const {
+  uint64_t digest = XXH3_64bits(windows_.data(), windows_.size() * sizeof(Window));
+  digest = XXH3_64bits_withSeed(chunks_.data(), chunks_.size_bytes(), digest);
+  return XXH3_64bits_withSeed(digests_.data(), digests_.size_bytes(), digest);
+}
+
 std::optional<PlannedChunk> Plan::Cursor::next() {
   constexpr unsigned kKeptMask = (1U << kKeptBits) - 1;
   for (; priority_ < kPriorityCount; ++priority_, window_ = 0) {
@@ -118,7 +125,10 @@ void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
     std::ranges::copy(kept.subspan(chunk * bits.size(), bits.size()), bits.begin());
     unsigned priority = static_cast<unsigned>(priorities[chunk]);
     size_t at = window * kWindowChunks + chunk;
-    plan_.chunks_[at] = static_cast<uint16_t>(count_bits(bits) | priority << Plan::kKeptBits);
+    unsigned count = count_bits(bits);
+    // A chunk of which nothing is written makes no plan different.
+    if (count == 0) priority = 0;
+    plan_.chunks_[at] = static_cast<uint16_t>(count | priority << Plan::kKeptBits);
     if (!plan_.digests_.empty()) plan_.digests_[at] = digest_of(bits);
   }
 }

@@ -60,6 +60,10 @@ class Plan {
   [[nodiscard]] uint64_t chunk_count() const { return chunk_count_; }
   [[nodiscard]] bool has_digests() const { return !digests_.empty() || windows_.empty(); }
 
+  // Two plans with the same digest keep as many pages of each chunk and write them in the same
+  // order; they keep the same ones if both have digests of their chunks, or both follow one bitmap.
+  [[nodiscard]] uint64_t digest() const;
+
   // Walks the chunks with at least one kept page, in plan order.
   class Cursor {
    public:
@@ -100,6 +104,7 @@ class Plan {
     uint64_t index;      // first pfn / kWindowPages
     uint64_t rank_base;  // kept pages in all windows before
   };
+  static_assert(sizeof(Window) == 16);  // no gaps, so that it can be digested
 
   // Per chunk: kept pages in the low 9 bits, priority above.
   static constexpr unsigned kKeptBits = 9;

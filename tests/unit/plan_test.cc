@@ -245,3 +245,45 @@ TEST_CASE("plan: windows may be given by index") {
   CHECK(builder.first_pfn(0) == kWindowPages);
   CHECK(builder.first_pfn(1) == 7 * kWindowPages);
 }
+
+namespace {
+
+struct PlanShape {
+  std::vector<uint64_t> windows = {1, 7};
+  uint64_t bit = 300;  // of the first window, kept
+  size_t essential = 3;
+  size_t idle = 50;  // a chunk without a kept page, of another priority than most
+  bool with_digests = true;
+};
+
+uint64_t digest_of_plan(const PlanShape& shape) {
+  PlanBuilder builder = std::move(PlanBuilder::create(shape.windows, shape.with_digests).value());
+  for (size_t window = 0; window < builder.window_count(); ++window) {
+    Bits bits{};
+    set(bits, window == 0 ? shape.bit : 5);
+    set(bits, 3 * kChunkPages);
+    Priorities priorities = all(ChunkPriority::kOther);
+    priorities[shape.essential] = ChunkPriority::kEssential;
+    priorities[shape.idle] = ChunkPriority::kKernel;
+    builder.set_window(window, bits, priorities);
+  }
+  return std::move(builder).finish().digest();
+}
+
+}  // namespace
+
+TEST_CASE("plan: its digest tells plans apart that write other pages or in another order") {
+  uint64_t digest = digest_of_plan({});
+  CHECK(digest_of_plan({}) == digest);
+  CHECK(digest_of_plan({.windows = {1, 8}}) != digest);
+  CHECK(digest_of_plan({.windows = {1, 7, 9}}) != digest);
+  CHECK(digest_of_plan({.bit = 800}) != digest);
+  CHECK(digest_of_plan({.bit = 301}) != digest);
+  CHECK(digest_of_plan({.essential = 4}) != digest);
+  CHECK(digest_of_plan({.idle = 100}) == digest);
+  // Without digests of the chunks only their counts and order are told.
+  uint64_t bare = digest_of_plan({.with_digests = false});
+  CHECK(digest_of_plan({.bit = 301, .with_digests = false}) == bare);
+  CHECK(digest_of_plan({.bit = 800, .with_digests = false}) != bare);
+  CHECK(keep_all(memory_of({})).digest() != digest);
+}

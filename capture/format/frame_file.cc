@@ -19,7 +19,7 @@ Status FrameFile::write(Bytes bytes) {
   return {};
 }
 
-Status FrameFile::append(Bytes frame, uint64_t content) {
+Status FrameFile::append(Bytes frame, uint64_t content, std::optional<uint64_t> digest) {
   if (checkpoint_due()) DW_TRY(checkpoint());
   uint64_t begin = end_;
   DW_TRY(write(frame));
@@ -27,7 +27,7 @@ Status FrameFile::append(Bytes frame, uint64_t content) {
     sums_->add({.offset = begin,
                 .length = static_cast<uint32_t>(frame.size()),
                 .content = static_cast<uint32_t>(content),
-                .digest = digest64(frame)});
+                .digest = digest ? *digest : digest64(frame)});
   ++frames_;
   content_bytes_ += content;
   return {};

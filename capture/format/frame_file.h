@@ -20,8 +20,9 @@ class FrameFile {
  public:
   FrameFile(Target& target, const SumsHeader& header);
 
-  // `content`: what the frame decompresses to, in bytes; 0 for a skippable frame.
-  Status append(Bytes frame, uint64_t content);
+  // `content`: what the frame decompresses to, in bytes; 0 for a skippable frame. `digest`: the
+  // frame's digest64(), if it is known already.
+  Status append(Bytes frame, uint64_t content, std::optional<uint64_t> digest = std::nullopt);
   // A skippable frame that comes in pieces: the first says how long all of them are together.
   Status append_piece(Bytes piece);
   Status end_pieces(uint64_t length);

@@ -187,7 +187,7 @@ Status StreamWriter::mark_missing(const BatchOutput& output) {
 Result<uint64_t> StreamWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
   DW_CHECK(output.records().size() == batch.pages() && !output.data().empty());
   uint64_t begin = file_.end();
-  DW_TRY(file_.append(output.data(), batch.pages() * layout_.block_size));
+  DW_TRY(file_.append(output.data(), batch.pages() * layout_.block_size, output.data_digest()));
   if (output.counts().missing > 0) DW_TRY(mark_missing(output));
   return begin;
 }

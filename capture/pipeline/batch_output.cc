@@ -1,5 +1,7 @@
 #include "capture/pipeline/batch_output.h"
 
+#include "capture/codec/running_digest.h"
+
 namespace dw {
 
 PageCounts& PageCounts::operator+=(const PageCounts& other) {
@@ -19,6 +21,7 @@ Result<BatchOutput> BatchOutput::create(size_t data_size) {
 
 void BatchOutput::clear() {
   data_size_ = 0;
+  data_digest_ = 0;
   record_count_ = 0;
   chunk_count_ = 0;
   counts_ = {};
@@ -34,6 +37,8 @@ void BatchOutput::use(size_t size) {
   DW_CHECK(size <= buffer_.size() - data_size_);
   data_size_ += size;
 }
+
+void BatchOutput::finish() { data_digest_ = digest64(data()); }
 
 void BatchOutput::add(const PageRecord& record, const PageHash& hash) {
   DW_CHECK(record_count_ < records_.size());

@@ -36,6 +36,8 @@ class BatchOutput {
   static Result<BatchOutput> create(size_t data_size);
 
   [[nodiscard]] Bytes data() const { return std::as_const(buffer_).bytes().first(data_size_); }
+  // digest64() of data(), once finish() was called.
+  [[nodiscard]] uint64_t data_digest() const { return data_digest_; }
   // One for each page of the batch, in its order.
   [[nodiscard]] std::span<const PageRecord> records() const {
     return std::span(records_).first(record_count_);
@@ -59,10 +61,13 @@ class BatchOutput {
   [[nodiscard]] MutableBytes room() { return buffer_.bytes().subspan(data_size_); }
   void use(size_t size);
   void add(const PageRecord& record, const PageHash& hash = {});
+  // Behind the last byte of data.
+  void finish();
 
  private:
   Buffer buffer_;
   size_t data_size_ = 0;
+  uint64_t data_digest_ = 0;
   unsigned record_count_ = 0;
   unsigned chunk_count_ = 0;
   std::array<PageRecord, kBatchPages> records_{};

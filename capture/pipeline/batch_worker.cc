@@ -41,6 +41,7 @@ void BatchWorker::process(const PlannedBatch& batch, const PlannedBits& planned_
   coder_->begin(batch);
   for (const PlannedChunk& chunk : batch.chunks()) process_chunk(chunk, planned_bits, output);
   coder_->finish(output);
+  output.finish();
   DW_CHECK(output.records().size() == batch.pages());
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "capture/codec/frame_decompressor.h"
+#include "capture/codec/running_digest.h"
 #include "capture/pipeline/missing_page.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/pipeline/vmcore_page_source.h"
@@ -45,6 +46,7 @@ Frames frames_of(const Vmcore& vmcore, const Plan& plan, Compression compression
   Status run = pipeline.run(plan, {}, [&](auto&, const BatchOutput& output) -> Result<uint64_t> {
     result.frames.emplace_back(output.data().begin(), output.data().end());
     result.counts += output.counts();
+    CHECK(output.data_digest() == digest64(output.data()));
     return uint64_t{0};
   });
   REQUIRE(run.ok());

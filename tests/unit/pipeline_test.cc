@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/codec/running_digest.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/presence.h"
 #include "tests/unit/support/text.h"
@@ -75,6 +76,7 @@ Run run_pipeline(const Vmcore& vmcore, unsigned threads, size_t fail_at = ~size_
         run.data.insert(run.data.end(), output.data().begin(), output.data().end());
         run.records.insert(run.records.end(), output.records().begin(), output.records().end());
         run.counts += output.counts();
+        CHECK(output.data_digest() == digest64(output.data()));
         return uint64_t{0};
       });
   return run;

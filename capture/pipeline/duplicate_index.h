@@ -49,6 +49,11 @@ class DuplicateIndex {
   static Result<DuplicateIndex> create();
   [[nodiscard]] static size_t memory_bytes() { return kEntries * sizeof(Entry); }
 
+  // Batch `sequence` and those behind it see nothing of the batches before this one.
+  [[nodiscard]] static uint64_t first_visible(uint64_t sequence) {
+    return sequence < kReach ? 0 : sequence - kReach;
+  }
+
   // For a page of batch `sequence`.
   [[nodiscard]] std::optional<Place> find(uint64_t sequence, const PageHash& hash) const;
   // A page that batch `sequence` stored. Ascending. Forgotten at once if its bucket is full.

@@ -69,10 +69,17 @@ Pipeline::Pipeline(Pipeline&& other) noexcept
   DW_CHECK(!other.cursor_);  // not once it ran
 }
 
-Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume) {
+void Pipeline::remember(uint64_t sequence, const PageHash& hash,
+                        const DuplicateIndex::Place& place) {
+  DW_CHECK(duplicates_ && !cursor_);
+  duplicates_->add(sequence, hash, place);
+}
+
+Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume,
+                     uint64_t first_sequence) {
   DW_CHECK(!cursor_);
   DW_CHECK(planned_bits || plan.has_digests());
-  cursor_.emplace(plan);
+  cursor_.emplace(plan, first_sequence);
   planned_bits_ = &planned_bits;
   std::vector<WorkerStart> starts;
   std::vector<Thread> threads;
@@ -139,12 +146,12 @@ Pipeline::Slot* Pipeline::claim(std::unique_lock<std::mutex>& lock) {
 }
 
 Status Pipeline::commit_all(const Consume& consume) {
-  for (uint64_t sequence = 0;; ++sequence) {
-    Slot& slot = slots_[sequence % slots_.size()];
+  for (uint64_t committed = 0;; ++committed) {
+    Slot& slot = slots_[committed % slots_.size()];
     {
       std::unique_lock lock(mutex_);
       slot_ready_.wait(lock, [&] {
-        bool finished = exhausted_ && sequence == claimed_;
+        bool finished = exhausted_ && committed == claimed_;
         return finished || slot.state == Slot::State::kReady;
       });
       if (slot.state != Slot::State::kReady) return {};

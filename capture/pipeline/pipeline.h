@@ -45,9 +45,17 @@ class Pipeline {
 
   [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()); }
 
-  // Passes each batch of the plan to `consume`, in order, on the calling thread. Returns the first
-  // error of `consume`. `planned_bits` may be empty if the plan has digests. Called once.
-  Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume);
+  // For a dump that is continued: a page with data of its own that stands in the file, in batch
+  // `sequence`. Before run(), in the order in which they were stored; all of the batches that batch
+  // `first_sequence` of run() may still see (DuplicateIndex::first_visible). Only of use, and only
+  // allowed, with CodingOptions::share_duplicates.
+  void remember(uint64_t sequence, const PageHash& hash, const DuplicateIndex::Place& place);
+
+  // Passes each batch of the plan from `first_sequence` on to `consume`, in order, on the calling
+  // thread. Returns the first error of `consume`. `planned_bits` may be empty if the plan has
+  // digests. Called once. The outputs are those of a run from the first batch on.
+  Status run(const Plan& plan, const PlannedBits& planned_bits, const Consume& consume,
+             uint64_t first_sequence = 0);
 
   // Memory for `options.threads` threads, in bytes, without that of the page sources.
   [[nodiscard]] static size_t memory_bytes(const PipelineOptions& options, size_t page_size);

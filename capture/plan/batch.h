@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -38,15 +39,25 @@ class PlannedBatch {
 // Walks the batches of a plan, in plan order.
 class BatchCursor {
  public:
-  explicit BatchCursor(const Plan& plan) : chunks_(plan), next_(chunks_.next()) {}
+  // From batch `first_sequence` on. Those before cost a look at each chunk.
+  explicit BatchCursor(const Plan& plan, uint64_t first_sequence = 0);
 
   // False, with `batch` empty, if there are no more.
   bool next(PlannedBatch& batch);
 
  private:
+  // Passes the chunks of the next batch to `take`; false if there are none.
+  template <typename Take>
+  bool step(Take take);
+
   Plan::Cursor chunks_;
   std::optional<PlannedChunk> next_;
   uint64_t sequence_ = 0;
 };
+
+using BatchVisitor = std::function<Status(const PlannedBatch&)>;
+
+// Passes batches [begin, end) to `visit`, as far as the plan has them. Returns its first error.
+Status visit_batches(const Plan& plan, uint64_t begin, uint64_t end, const BatchVisitor& visit);
 
 }  // namespace dw

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "capture/base/checked.h"
+#include "capture/target/file_steps.h"
 
 namespace dw {
 
@@ -27,24 +28,15 @@ bool in_memory(int fd) {
          (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
 }
 
-// Space without a longer file.
-int reserve_range(int fd, uint64_t begin, uint64_t end) {
-  int result;
-  do {
-    result = ::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
-                         static_cast<off_t>(end - begin));
-  } while (result != 0 && errno == EINTR);
-  return result;
-}
-
 }  // namespace
 
 std::optional<DirectAppender> DirectAppender::create(int directory, const char* name, int fd) {
   if (in_memory(fd)) return std::nullopt;
   Result<Fd> direct = open_file_at(directory, name, O_WRONLY | O_DIRECT);
   if (!direct.ok()) return std::nullopt;
-  // Asked of a file that is still empty: the reserved block is used, or given back with the rest.
-  if (reserve_range(fd, 0, kBlock) != 0) return std::nullopt;
+  // The file's first block is used, or given back with the rest.
+  Result<bool> reserved = reserve_range(fd, 0, kBlock);
+  if (!reserved.ok() || !*reserved) return std::nullopt;
   Result<Buffer> buffer = Buffer::allocate(kBufferBytes);
   if (!buffer.ok()) return std::nullopt;
   return DirectAppender(std::move(*direct), fd, std::move(*buffer));
@@ -57,7 +49,8 @@ Status DirectAppender::begin_at(uint64_t offset) {
   buffer_begin_ = align_down(offset, kBlock);
   reserved_end_ = buffer_begin_;
   used_ = offset - buffer_begin_;
-  DW_TRY(read_exact_at(fd_, buffer_.bytes().first(used_), buffer_begin_));
+  DW_ASSIGN(size_t read, read_up_to_at(fd_, buffer_.bytes().first(used_), buffer_begin_));
+  std::memset(buffer_.data() + read, 0, used_ - read);  // the file may end before
   begun_ = true;
   return {};
 }
@@ -65,13 +58,16 @@ Status DirectAppender::begin_at(uint64_t offset) {
 Status DirectAppender::reserve(uint64_t end) {
   if (end <= reserved_end_) return {};
   // Nearly full: then what is needed and no more.
-  for (uint64_t wanted : {end + kReserveBytes, align_up(end, kBlock)}) {
-    if (reserve_range(fd_, reserved_end_, wanted) == 0) {
-      reserved_end_ = wanted;
-      return {};
-    }
+  uint64_t wanted = end + kReserveBytes;
+  Result<bool> reserved = reserve_range(fd_, reserved_end_, wanted);
+  if (!reserved.ok()) {
+    wanted = align_up(end, kBlock);
+    reserved = reserve_range(fd_, reserved_end_, wanted);
   }
-  return Error::from_errno("cannot reserve space");
+  if (!reserved.ok()) return reserved.error();
+  if (!*reserved) return Error::from_errno("cannot reserve space", EOPNOTSUPP);
+  reserved_end_ = wanted;
+  return {};
 }
 
 Status DirectAppender::append(uint64_t offset, Bytes bytes) {
@@ -111,6 +107,13 @@ void DirectAppender::overwrite(uint64_t offset, Bytes bytes) {
   if (!begun_ || begin >= end) return;
   std::memcpy(buffer_.data() + (begin - buffer_begin_), bytes.data() + (begin - offset),
               end - begin);
+}
+
+Status DirectAppender::forget_from(uint64_t offset) {
+  if (offset < end()) used_ = offset - std::min(offset, buffer_begin_);
+  Status flushed = flush();
+  begun_ = false;
+  return flushed;
 }
 
 Status DirectAppender::flush() {

@@ -34,6 +34,13 @@ class DirectAppender {
   // written again with the rest of its block, is now that. Not for what was never handed over.
   void overwrite(uint64_t offset, Bytes bytes);
 
+  // Where the next append() goes on; 0 before the first.
+  [[nodiscard]] uint64_t end() const { return begun_ ? buffer_begin_ + used_ : 0; }
+
+  // Forgets what is held back from `offset` on and hands the rest to the file; the next append()
+  // may begin anywhere.
+  Status forget_from(uint64_t offset);
+
   // Hands everything to the file; to be followed by fdatasync(2).
   Status flush();
 

@@ -1,15 +1,17 @@
 #include "capture/target/file_target.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "capture/base/checked.h"
+#include "capture/target/file_steps.h"
 
 namespace dw {
 
@@ -20,43 +22,6 @@ namespace {
 constexpr uint64_t kWritebackBytes = 2 << 20;
 
 constexpr const char* kRunningHint = "another capture of this crash is running";
-constexpr const char* kFullHint = "free some space there or name another target";
-
-const char* hint_for(int errno_value) {
-  switch (errno_value) {
-    case ENOTDIR:
-      return "the target must be a directory";
-    case EROFS:
-      return "mount it read-write or name another target";
-    case EACCES:
-    case EPERM:
-      return "check the permissions or name another target";
-    case ENOSPC:
-    case EDQUOT:
-      return kFullHint;
-    case EFBIG:
-      return "no larger file is possible there: name another target";
-    default:
-      return nullptr;
-  }
-}
-
-Error with_hint(Error error) {
-  if (const char* hint = hint_for(error.errno_value())) error.hint(hint);
-  return error;
-}
-
-Result<bool> exists_in(int directory, const char* name) {
-  struct stat status;
-  if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
-  if (errno == ENOENT || errno == ENOTDIR) return false;
-  return Error::from_errno("cannot look at").on(name);
-}
-
-Status sync_fd(int fd, const char* what) {
-  if (::fsync(fd) != 0) return Error::from_errno(what);
-  return {};
-}
 
 std::string incomplete_name(const char* dump) {
   return std::string(dump) + std::string(kIncompleteSuffix);
@@ -81,17 +46,6 @@ Status make_directories(const std::string& path) {
     if (made) DW_TRY(sync_parent(part));
     if (end == std::string::npos) return {};
   }
-}
-
-// Renames within a directory. A file that is there already is never replaced, not even by a race.
-Status rename_in(int directory, const char* from, const char* to) {
-  // musl has no renameat2() of its own yet.
-  if (::syscall(SYS_renameat2, directory, from, directory, to, RENAME_NOREPLACE) == 0) return {};
-  if (errno != EINVAL && errno != ENOSYS) return Error::from_errno("cannot rename");
-  DW_ASSIGN(bool exists, exists_in(directory, to));
-  if (exists) return Error::from_errno("cannot rename", EEXIST);
-  if (::renameat(directory, from, directory, to) != 0) return Error::from_errno("cannot rename");
-  return {};
 }
 
 }  // namespace
@@ -130,24 +84,29 @@ Status FileTarget::seal_finished(int root, const std::string& name, const std::s
   return sync_fd(directory.get(), "cannot sync the directory");
 }
 
-Result<FileTarget> FileTarget::create(int root, const std::string& name, const std::string& display,
-                                      const char* file_name) {
+Result<FileTarget> FileTarget::open_directory(int root, const std::string& name,
+                                              const std::string& display, const char* file_name) {
   FileTarget target;
   target.file_name_ = file_name;
   target.name_ = name;
   target.display_ = display;
   DW_ASSIGN(target.root_, open_file_at(root, ".", O_RDONLY | O_DIRECTORY));
+  DW_ASSIGN(target.directory_, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
+  return target;
+}
+
+Result<FileTarget> FileTarget::create(int root, const std::string& name, const std::string& display,
+                                      const char* file_name) {
   if (::mkdirat(root, name.c_str(), 0700) != 0 && errno != EEXIST)
     return with_hint(Error::from_errno("cannot make the directory").on(display));
   DW_TRY(sync_fd(root, "cannot sync the target directory"));
-  DW_ASSIGN(target.directory_, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
-  Result<Fd> file = open_file_at(target.directory_.get(), kStagedName, O_RDWR | O_CREAT, 0600);
-  if (!file.ok()) {
+  DW_ASSIGN(FileTarget target, open_directory(root, name, display, file_name));
+  Status opened = target.open_dump(O_CREAT);
+  if (!opened.ok()) {
     // Leaves no empty directory behind; one with something in it stays.
     (void)::unlinkat(root, name.c_str(), AT_REMOVEDIR);
-    return with_hint(Error(file.error()).on(target.path()));
+    return opened.error();
   }
-  target.file_ = std::move(*file);
   DW_TRY(target.take_staged_file());
   target.owned_ = true;
   target.direct_ = DirectAppender::create(target.directory_.get(), kStagedName, target.file_.get());
@@ -156,23 +115,47 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name, const s
   return target;
 }
 
+Result<FileTarget> FileTarget::reopen(int root, const std::string& name, const std::string& display,
+                                      const char* file_name) {
+  DW_ASSIGN(FileTarget target, open_directory(root, name, display, file_name));
+  target.current_name_ = incomplete_name(file_name);
+  DW_TRY(target.open_dump(0));
+  DW_TRY(target.check_still_named());
+  Result<SumsFile> sums = SumsFile::open(target.directory_.get());
+  if (!sums.ok()) return target.sums_done(sums.error()).error();
+  target.sums_ = std::move(*sums);
+  target.owned_ = true;
+  target.direct_ = DirectAppender::create(target.directory_.get(), target.current_name_.c_str(),
+                                          target.file_.get());
+  return target;
+}
+
+// Opens what current_name_ says, whatever stands there, and locks it against other captures.
+Status FileTarget::open_dump(int flags) {
+  Result<Fd> file = open_file_at(directory_.get(), current_name_.c_str(),
+                                 O_RDWR | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+  if (!file.ok()) return failed(file.error());
+  struct stat status;
+  if (::fstat(file->get(), &status) != 0) return failed(Error::from_errno("cannot look at"));
+  if (!S_ISREG(status.st_mode)) return failed(Error(ErrorKind::kBadInput, "is no regular file"));
+  if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0)
+    return Error::from_errno("cannot lock").on(path()).hint(kRunningHint);
+  file_ = std::move(*file);
+  return {};
+}
+
+// Between open and lock the file may have become another capture's dump, or a whole one.
+Status FileTarget::check_still_named() const {
+  if (is_named(file_.get(), directory_.get(), current_name_.c_str())) return {};
+  return Error::from_errno("changed while it was opened", EBUSY).on(path()).hint(kRunningHint);
+}
+
 Status FileTarget::take_staged_file() {
-  if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-    Error error = Error::from_errno("cannot lock").on(path());
-    return error.hint(kRunningHint);
-  }
-  // Between open and lock the file may have become another capture's dump: then it is not ours, and
-  // neither are the sums.
-  struct stat ours;
-  struct stat named;
-  bool same = ::fstat(file_.get(), &ours) == 0 &&
-              ::fstatat(directory_.get(), kStagedName, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-              ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+  DW_TRY(check_still_named());
+  // If it was published and staged anew meanwhile, neither it nor the sums are ours.
   DW_ASSIGN(StandingDump other, look(root_.get(), name_));
-  if (!same || other.standing != Standing::kNothing) {
-    Error error = Error::from_errno("changed while it was opened", EBUSY).on(path());
-    return error.hint(kRunningHint);
-  }
+  if (other.standing != Standing::kNothing)
+    return Error::from_errno("changed while it was opened", EBUSY).on(path()).hint(kRunningHint);
   // A staged file from a run that was cut off was never a dump: start it again.
   if (::ftruncate(file_.get(), 0) != 0) return failed(Error::from_errno("cannot truncate"));
   return {};
@@ -184,7 +167,7 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
       file_(std::move(other.file_)),
       direct_(std::move(other.direct_)),
       sums_(std::move(other.sums_)),
-      sums_size_(other.sums_size_),
+      reserved_(std::move(other.reserved_)),
       name_(std::move(other.name_)),
       display_(std::move(other.display_)),
       file_name_(other.file_name_),
@@ -196,10 +179,13 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
       under_way_(other.under_way_) {}
 
 FileTarget::~FileTarget() {
-  if (owned_) trim();
-  if (!owned_ || current_name_ != kStagedName) return;
+  if (!owned_) return;
+  trim();
+  if (sums_) sums_->trim();
+  for (ReservedFile& file : reserved_) file.remove_spares();
+  if (current_name_ != kStagedName) return;
   // Nothing depends on these: a staged file that stays is written anew by the next run.
-  if (sums_.valid()) (void)::unlinkat(directory_.get(), kSumsName, 0);
+  if (sums_) (void)::unlinkat(directory_.get(), kSumsName, 0);
   (void)::unlinkat(directory_.get(), kStagedName, 0);
   (void)::unlinkat(root_.get(), name_.c_str(), AT_REMOVEDIR);
 }
@@ -209,10 +195,6 @@ Error FileTarget::failed(const Error& error) { return with_hint(Error(error).on(
 Error FileTarget::failed_for_good(const Error& error) {
   sync_failed_ = true;
   return failed(error);
-}
-
-Error FileTarget::sums_failed(const Error& error) const {
-  return with_hint(Error(error).on(display_ + "/" + kSumsName));
 }
 
 Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
@@ -250,6 +232,21 @@ Status FileTarget::append(uint64_t offset, Bytes bytes) {
   // back are lost.
   bool full = appended.error().kind() == ErrorKind::kNoSpace;
   return full ? failed(appended.error()) : failed_for_good(appended.error());
+}
+
+Result<uint64_t> FileTarget::size() {
+  DW_ASSIGN(uint64_t size, file_size(file_.get()));
+  return direct_ ? std::max(size, direct_->end()) : size;
+}
+
+Status FileTarget::truncate(uint64_t length) {
+  if (direct_) {
+    Status flushed = direct_->forget_from(length);
+    if (!flushed.ok()) return failed_for_good(flushed.error());
+  }
+  if (::ftruncate(file_.get(), static_cast<off_t>(length)) != 0)
+    return failed(Error::from_errno("cannot truncate"));
+  return {};
 }
 
 // What is reserved and not used is of no harm but to those who need space too.
@@ -290,42 +287,76 @@ Status FileTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
-Status FileTarget::open_sums() {
-  Result<Fd> file = open_file_at(directory_.get(), kSumsName, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  if (!file.ok()) return sums_failed(file.error());
-  sums_ = std::move(*file);
-  return {};
+Status FileTarget::sums_done(const Status& status) const {
+  if (status.ok()) return {};
+  return with_hint(Error(status.error()).on(display_ + "/" + kSumsName));
+}
+
+Result<SumsFile*> FileTarget::sums_file() {
+  if (sums_) return &*sums_;
+  Result<SumsFile> made = SumsFile::create(directory_.get());
+  if (!made.ok()) return sums_done(made.error()).error();
+  sums_ = std::move(*made);
+  return &*sums_;
 }
 
 Status FileTarget::append_sums(Bytes bytes) {
-  if (!sums_.valid()) DW_TRY(open_sums());
-  Status written = write_all_at(sums_.get(), bytes, sums_size_);
-  if (!written.ok()) return sums_failed(written.error());
-  sums_size_ += bytes.size();
-  return {};
+  DW_ASSIGN(SumsFile * sums, sums_file());
+  return sums_done(sums->append(bytes));
 }
 
 Status FileTarget::read_sums(uint64_t offset, MutableBytes into) {
-  Status read = read_exact_at(sums_.get(), into, offset);
-  if (!read.ok()) return sums_failed(read.error());
+  DW_ASSIGN(SumsFile * sums, sums_file());
+  return sums_done(sums->read(offset, into));
+}
+
+Result<uint64_t> FileTarget::sums_size() { return sums_ ? sums_->size() : 0; }
+
+Status FileTarget::preallocate_sums(uint64_t length) {
+  DW_ASSIGN(SumsFile * sums, sums_file());
+  return sums_done(sums->preallocate(length));
+}
+
+Status FileTarget::cut_sums(uint64_t size) {
+  DW_ASSIGN(SumsFile * sums, sums_file());
+  return sums_done(sums->cut(size));
+}
+
+Status FileTarget::reserve_file(const char* name, size_t bytes) {
+  Result<ReservedFile> file = ReservedFile::create(directory_.get(), name, bytes);
+  if (!file.ok()) return put_failed(name, file.error());
+  std::erase_if(reserved_, [&](const ReservedFile& other) { return other.name() == name; });
+  reserved_.push_back(std::move(*file));
   return {};
 }
 
+Error FileTarget::put_failed(const char* name, const Error& error) const {
+  return with_hint(Error(error).on(display_ + "/" + name));
+}
+
 Status FileTarget::put_file(const char* name, Bytes content) {
+  for (auto file = reserved_.begin(); file != reserved_.end(); ++file) {
+    if (file->name() != name) continue;
+    Status put = file->put(content);
+    if (!put.ok()) return put_failed(name, put.error());
+    if (current_name_ != file_name_) return {};
+    file->remove_spares();
+    reserved_.erase(file);
+    return {};
+  }
   trim();
-  std::string staged = std::string(name) + ".new";
-  int directory = directory_.get();
-  Result<Fd> file = open_file_at(directory, staged.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  Status done = file.ok() ? write_all_at(file->get(), content, 0) : Status(file.error());
-  if (done.ok()) done = sync_fd(file->get(), "cannot sync");
-  if (done.ok()) done = file->close();
-  if (done.ok() && ::renameat(directory, staged.c_str(), directory, name) != 0)
-    done = Error::from_errno("cannot rename");
-  if (done.ok()) done = sync_fd(directory, "cannot sync the directory");
-  if (done.ok()) return {};
-  (void)::unlinkat(directory, staged.c_str(), 0);  // it may not exist; nothing depends on it
-  Error error = done.error();
-  return with_hint(error.on(display_ + "/" + name));
+  Status put = ReservedFile::put_once(directory_.get(), name, content);
+  if (!put.ok()) return put_failed(name, put.error());
+  return {};
+}
+
+std::optional<uint64_t> FileTarget::free_bytes() {
+  struct statvfs status;
+  uint64_t bytes;
+  if (::fstatvfs(directory_.get(), &status) != 0 ||
+      __builtin_mul_overflow(uint64_t{status.f_bavail}, uint64_t{status.f_frsize}, &bytes))
+    return std::nullopt;
+  return bytes;
 }
 
 Status FileTarget::sync() {
@@ -333,11 +364,14 @@ Status FileTarget::sync() {
   if (sync_failed_) return failed(Error::from_errno("cannot sync", EIO));
   Status flushed = direct_ ? direct_->flush() : Status();
   if (!flushed.ok()) return failed_for_good(flushed.error());
-  bool synced = ::fdatasync(file_.get()) == 0;
-  if (synced && (!sums_.valid() || ::fdatasync(sums_.get()) == 0)) return {};
-  sync_failed_ = true;
-  Error error = Error::from_errno("cannot sync");
-  return synced ? sums_failed(error) : failed(error);
+  if (::fdatasync(file_.get()) != 0) return failed_for_good(Error::from_errno("cannot sync"));
+  return sync_sums();
+}
+
+Status FileTarget::sync_sums() {
+  Status synced = sums_ ? sums_->sync() : Status();
+  if (!synced.ok()) sync_failed_ = true;
+  return sums_done(synced);
 }
 
 Status FileTarget::rename_to(const std::string& name) {
@@ -354,6 +388,8 @@ Status FileTarget::publish() { return rename_to(incomplete_name(file_name_)); }
 
 Status FileTarget::seal() {
   trim();
+  if (sums_) sums_->trim();
+  DW_TRY(sync_sums());
   return rename_to(file_name_);
 }
 

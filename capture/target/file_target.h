@@ -13,9 +13,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "capture/base/fd.h"
 #include "capture/target/direct_appender.h"
+#include "capture/target/reserved_file.h"
+#include "capture/target/sums_file.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -32,9 +35,6 @@ inline constexpr const char* kLz4StreamName = "vmcore.lz4";
 inline constexpr const char* kElfName = "vmcore.elf";
 inline constexpr const char* kDumpNames[] = {kSealedName, kZstdStreamName, kLz4StreamName,
                                              kElfName};
-
-// The dump's checksums, beside it.
-inline constexpr const char* kSumsName = "vmcore.sums";
 
 // What stands in a dump's directory already.
 enum class Standing : uint8_t {
@@ -67,7 +67,13 @@ class FileTarget : public Target {
   static Result<FileTarget> create(int root, const std::string& name, const std::string& display,
                                    const char* file = kSealedName);
 
-  // What create() allocates, in bytes.
+  // Opens the published dump NAME/FILE.incomplete to go on with it: what was read back and
+  // rewritten, appended to or cut is the same file, and so are its sums. Arguments as of create().
+  // Errors, with a hint: another capture has it open, or sealed it in this moment.
+  static Result<FileTarget> reopen(int root, const std::string& name, const std::string& display,
+                                   const char* file);
+
+  // What create() or reopen() allocates, in bytes.
   [[nodiscard]] static size_t memory_bytes() { return DirectAppender::memory_bytes(); }
 
   FileTarget(FileTarget&& other) noexcept;
@@ -79,9 +85,16 @@ class FileTarget : public Target {
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
   Status append(uint64_t offset, Bytes bytes) override;
+  Result<uint64_t> size() override;
+  Status truncate(uint64_t length) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> sums_size() override;
+  Status preallocate_sums(uint64_t length) override;
+  Status cut_sums(uint64_t size) override;
   Status put_file(const char* name, Bytes content) override;
+  Status reserve_file(const char* name, size_t bytes) override;
+  [[nodiscard]] std::optional<uint64_t> free_bytes() override;
   Status sync() override;
   Status publish() override;
   Status seal() override;
@@ -95,17 +108,25 @@ class FileTarget : public Target {
   };
 
   FileTarget() = default;
+  // Opens the two directories, which exist.
+  static Result<FileTarget> open_directory(int root, const std::string& name,
+                                           const std::string& display, const char* file_name);
 
+  Status open_dump(int flags);
   Status take_staged_file();
+  Status check_still_named() const;
   // Where the file system cannot preallocate.
   Status write_zeros(uint64_t offset, uint64_t length);
-  Status open_sums();
+  Result<SumsFile*> sums_file();
+  Status sync_sums();
   Status rename_to(const std::string& name);
   Error failed(const Error& error);
   // An error after which nothing that was written is certain.
   Error failed_for_good(const Error& error);
+  // Gives back room behind the dump's end that was made and not used.
   void trim();
-  Error sums_failed(const Error& error) const;
+  Status sums_done(const Status& status) const;
+  Error put_failed(const char* name, const Error& error) const;
   Status pace_writeback(uint64_t offset, uint64_t length);
   Status write_back(const Span& span, unsigned flags);
 
@@ -113,8 +134,8 @@ class FileTarget : public Target {
   Fd directory_;  // DIR/NAME
   Fd file_;
   std::optional<DirectAppender> direct_;  // writes to file_ too
-  Fd sums_;                               // from the first append_sums() on
-  uint64_t sums_size_ = 0;
+  std::optional<SumsFile> sums_;          // of a new dump: from the first call for it on
+  std::vector<ReservedFile> reserved_;    // a handful
   std::string name_;
   std::string display_;
   const char* file_name_ = kSealedName;

@@ -27,6 +27,17 @@ Status MemoryTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Result<uint64_t> MemoryTarget::size() {
+  std::lock_guard lock(mutex_);
+  return content_.size();
+}
+
+Status MemoryTarget::truncate(uint64_t length) {
+  std::lock_guard lock(mutex_);
+  content_.resize(length);
+  return {};
+}
+
 Status MemoryTarget::append_sums(Bytes bytes) {
   sums_.insert(sums_.end(), bytes.begin(), bytes.end());
   return {};
@@ -36,6 +47,11 @@ Status MemoryTarget::read_sums(uint64_t offset, MutableBytes into) {
   if (!range_fits(offset, into.size(), sums_.size()))
     return Error(ErrorKind::kBadInput, "the sums end too early").at(Where::kOffset, offset);
   std::ranges::copy(std::span(sums_).subspan(offset, into.size()), into.begin());
+  return {};
+}
+
+Status MemoryTarget::cut_sums(uint64_t size) {
+  sums_.resize(size);
   return {};
 }
 
@@ -81,6 +97,11 @@ Status FaultTarget::read_at(uint64_t offset, MutableBytes into) {
   return inner_->read_at(offset, into);
 }
 
+Status FaultTarget::truncate(uint64_t length) {
+  DW_TRY(count_call("cannot truncate"));
+  return inner_->truncate(length);
+}
+
 Status FaultTarget::append_sums(Bytes bytes) {
   DW_TRY(count_call("cannot write the sums"));
   return inner_->append_sums(bytes);
@@ -88,6 +109,21 @@ Status FaultTarget::append_sums(Bytes bytes) {
 
 Status FaultTarget::read_sums(uint64_t offset, MutableBytes into) {
   return inner_->read_sums(offset, into);
+}
+
+Status FaultTarget::preallocate_sums(uint64_t length) {
+  DW_TRY(count_call("cannot preallocate the sums"));
+  return inner_->preallocate_sums(length);
+}
+
+Status FaultTarget::cut_sums(uint64_t size) {
+  DW_TRY(count_call("cannot cut the sums"));
+  return inner_->cut_sums(size);
+}
+
+Status FaultTarget::reserve_file(const char* name, size_t bytes) {
+  DW_TRY(count_call("cannot reserve space"));
+  return inner_->reserve_file(name, bytes);
 }
 
 Status FaultTarget::put_file(const char* name, Bytes content) {

@@ -1,5 +1,5 @@
 // Targets for tests: one in memory that knows what a power cut would leave, and one that fails when
-// told to.
+// told to. Memory is not full: making room ahead does nothing.
 //
 // Thread safety: as Target; the memory target takes a lock for write_at().
 #pragma once
@@ -21,8 +21,12 @@ class MemoryTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> size() override;
+  Status truncate(uint64_t length) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> sums_size() override { return sums_.size(); }
+  Status cut_sums(uint64_t size) override;
   Status put_file(const char* name, Bytes content) override;
   Status sync() override;
   Status publish() override;
@@ -62,9 +66,15 @@ class FaultTarget : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> size() override { return inner_->size(); }
+  Status truncate(uint64_t length) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> sums_size() override { return inner_->sums_size(); }
+  Status preallocate_sums(uint64_t length) override;
+  Status cut_sums(uint64_t size) override;
   Status put_file(const char* name, Bytes content) override;
+  Status reserve_file(const char* name, size_t bytes) override;
   Status sync() override;
   Status publish() override;
   Status seal() override;

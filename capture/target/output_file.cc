@@ -116,6 +116,14 @@ Status OutputFile::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Result<uint64_t> OutputFile::size() { return file_size(file_.get()); }
+
+Status OutputFile::truncate(uint64_t length) {
+  if (::ftruncate(file_.get(), static_cast<off_t>(length)) != 0)
+    return failed(Error::from_errno("cannot truncate"));
+  return {};
+}
+
 Status OutputFile::append_sums(Bytes bytes) {
   if (!sums_.valid()) {
     DW_ASSIGN(sums_, open_nameless_file(folder()));
@@ -128,6 +136,13 @@ Status OutputFile::append_sums(Bytes bytes) {
 
 Status OutputFile::read_sums(uint64_t offset, MutableBytes into) {
   return read_exact_at(sums_.get(), into, offset);
+}
+
+Status OutputFile::cut_sums(uint64_t size) {
+  if (sums_.valid() && ::ftruncate(sums_.get(), static_cast<off_t>(size)) != 0)
+    return failed(Error::from_errno("cannot truncate"));
+  sums_size_ = size;
+  return {};
 }
 
 Status OutputFile::sync() {

@@ -2,7 +2,8 @@
 // commit(); a file that stands there is never replaced.
 //
 // Written as NAME.new, with mode 0600, and removed again if it is never committed. Checksums go to
-// a file without a name, since only the dump stays. Thread safety: as Target.
+// a file without a name, since only the dump stays; nothing is put beside it. Thread safety: as
+// Target.
 #pragma once
 
 #include <string>
@@ -24,8 +25,12 @@ class OutputFile : public Target {
   Status preallocate(uint64_t offset, uint64_t length) override;
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> size() override;
+  Status truncate(uint64_t length) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> sums_size() override { return sums_size_; }
+  Status cut_sums(uint64_t size) override;
   Status put_file(const char*, Bytes) override { return {}; }
   Status sync() override;
   Status publish() override { return {}; }

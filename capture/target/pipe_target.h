@@ -29,6 +29,7 @@ class PipeTarget : public Target {
   // a part through, every later call fails with it.
   Status write_at(uint64_t offset, Bytes bytes) override;
   Status read_at(uint64_t offset, MutableBytes into) override;
+  Result<uint64_t> size() override { return written_; }
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
   Status put_file(const char*, Bytes) override { return {}; }

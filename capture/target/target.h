@@ -7,7 +7,9 @@
 // from several at once (writes on disjoint ranges).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "capture/base/bytes.h"
@@ -34,9 +36,17 @@ class Target {
   // block of 4 KiB in which the first one begins. Called by one thread, that of write_at() then.
   virtual Status append(uint64_t offset, Bytes bytes) { return write_at(offset, bytes); }
 
+  // Bytes of the dump's file, with what append() holds back.
+  virtual Result<uint64_t> size();
+
+  // Cuts the dump's file to `length` bytes, or lengthens it with zeros. What append() held back
+  // behind it is forgotten, and append() may go on anywhere. Room that was made behind it is given
+  // back. Durable after the next sync().
+  virtual Status truncate(uint64_t length);
+
   // Whether the above holds. If not, write_at() takes the bytes from front to back without gaps,
   // and nothing can be read back, put beside the dump or made durable: the calls for that do
-  // nothing, but for read_at() and the sums, which fail.
+  // nothing, but for read_at(), size(), truncate() and the sums, which fail.
   [[nodiscard]] virtual bool rewritable() const { return true; }
 
   // A side file for the dump's checksums: appended to, and read back. Durable after the next
@@ -44,8 +54,30 @@ class Target {
   virtual Status append_sums(Bytes bytes) = 0;
   virtual Status read_sums(uint64_t offset, MutableBytes into) = 0;
 
-  // Writes, or replaces, the small file `name` beside the dump; durable on return.
+  // Where append_sums() goes on, in bytes. Of a dump that is gone on with: the size of the side
+  // file, which may end in a torn tail, or in zeros where room was made with them.
+  virtual Result<uint64_t> sums_size();
+
+  // Makes room for the sums up to `length` bytes: append_sums() up to there cannot run out of
+  // space. What is not used is given back when the dump is sealed, or with this object. Error
+  // kNoSpace if they do not fit. Where there is no side file that stays, it does nothing.
+  virtual Status preallocate_sums(uint64_t length);
+
+  // Drops what stands behind `size`, with the room that was made; append_sums() goes on there.
+  // Durable after the next sync().
+  virtual Status cut_sums(uint64_t size);
+
+  // Writes, or replaces, the small file `name` beside the dump; durable on return. When power goes
+  // meanwhile, it is absent, as it was before, or whole.
   virtual Status put_file(const char* name, Bytes content) = 0;
+
+  // Makes room so that put_file() of `name`, with at most `bytes` bytes, works on a full disk too.
+  // The room is given back by the first put_file() after seal(), or with this object. Error
+  // kNoSpace if it does not fit.
+  virtual Status reserve_file(const char* name, size_t bytes);
+
+  // Bytes that an ordinary user may still write there now; nothing if that is not known.
+  [[nodiscard]] virtual std::optional<uint64_t> free_bytes() { return std::nullopt; }
 
   // Returns when everything written so far will survive a power cut.
   virtual Status sync() = 0;

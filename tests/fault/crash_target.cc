@@ -17,6 +17,26 @@ uint64_t next_random(uint64_t& state) {
   return state;
 }
 
+// Any mixture of the sectors of a file that was synced as `durable` and is `written` now. Its
+// length, too, may be anything between the two.
+CrashTarget::Image some_of(const CrashTarget::Image& durable, const CrashTarget::Image& written,
+                           uint64_t seed) {
+  uint64_t random = seed * 0x9e3779b97f4a7c15 + 1;
+  auto [shortest, longest] = std::minmax(durable.size(), written.size());
+  size_t size = shortest;
+  if (longest > shortest) size += next_random(random) % (longest - shortest + 1);
+  CrashTarget::Image image = durable;
+  image.resize(size);
+  for (size_t at = 0; at < size; at += kSector) {
+    size_t end = std::min({at + kSector, size, written.size()});
+    if (next_random(random) % 2 == 0 && at < end)
+      std::copy(written.begin() + static_cast<ptrdiff_t>(at),
+                written.begin() + static_cast<ptrdiff_t>(end),
+                image.begin() + static_cast<ptrdiff_t>(at));
+  }
+  return image;
+}
+
 }  // namespace
 
 Status CrashTarget::fail_if_due(const char* what) {
@@ -53,6 +73,19 @@ Status CrashTarget::read_at(uint64_t offset, MutableBytes into) {
   return {};
 }
 
+Result<uint64_t> CrashTarget::size() {
+  std::lock_guard lock(mutex_);
+  return content_.size();
+}
+
+Status CrashTarget::truncate(uint64_t length) {
+  std::lock_guard lock(mutex_);
+  DW_TRY(fail_if_due("cannot truncate"));
+  content_.resize(length);
+  on_change();
+  return {};
+}
+
 Status CrashTarget::append_sums(Bytes bytes) {
   std::lock_guard lock(mutex_);
   DW_TRY(fail_if_due("cannot write the sums"));
@@ -69,9 +102,34 @@ Status CrashTarget::read_sums(uint64_t offset, MutableBytes into) {
   return {};
 }
 
-Status CrashTarget::put_file(const char*, Bytes) {
+Result<uint64_t> CrashTarget::sums_size() {
   std::lock_guard lock(mutex_);
-  return fail_if_due("cannot write");
+  return sums_.size();
+}
+
+Status CrashTarget::preallocate_sums(uint64_t) {
+  std::lock_guard lock(mutex_);
+  return fail_if_due("cannot reserve space");
+}
+
+Status CrashTarget::cut_sums(uint64_t size) {
+  std::lock_guard lock(mutex_);
+  DW_TRY(fail_if_due("cannot truncate the sums"));
+  sums_.resize(size);
+  on_change();
+  return {};
+}
+
+Status CrashTarget::put_file(const char* name, Bytes content) {
+  std::lock_guard lock(mutex_);
+  DW_TRY(fail_if_due("cannot write"));
+  files_[name].assign(content.begin(), content.end());
+  return {};
+}
+
+Status CrashTarget::reserve_file(const char*, size_t) {
+  std::lock_guard lock(mutex_);
+  return fail_if_due("cannot reserve space");
 }
 
 Status CrashTarget::sync() {
@@ -106,19 +164,11 @@ Status CrashTarget::seal() {
 }
 
 CrashTarget::Image CrashTarget::partly_durable(uint64_t seed) const {
-  uint64_t random = seed * 0x9e3779b97f4a7c15 + 1;
-  // The file's length, too, may be anything between the two.
-  Image image = durable_;
-  size_t grown = content_.size() - durable_.size();
-  if (grown > 0) image.resize(durable_.size() + next_random(random) % (grown + 1));
-  for (size_t at = 0; at < image.size(); at += kSector) {
-    size_t end = std::min(at + kSector, image.size());
-    if (next_random(random) % 2 == 0)
-      std::copy(content_.begin() + static_cast<ptrdiff_t>(at),
-                content_.begin() + static_cast<ptrdiff_t>(end),
-                image.begin() + static_cast<ptrdiff_t>(at));
-  }
-  return image;
+  return some_of(durable_, content_, seed);
+}
+
+CrashTarget::Image CrashTarget::partly_durable_sums(uint64_t seed) const {
+  return some_of(durable_sums_, sums_, seed);
 }
 
 }  // namespace dw::test

@@ -1,0 +1,36 @@
+// Single steps on files in a directory, as the targets need them.
+//
+// Thread safety: no state of their own.
+#pragma once
+
+#include <cstdint>
+
+#include "capture/base/result.h"
+
+namespace dw {
+
+// With what a person can do about it, where that is known from errno.
+[[nodiscard]] Error with_hint(Error error);
+
+Result<bool> exists_in(int directory, const char* name);
+
+// Whether `name` leads to the file that is open as `fd`.
+[[nodiscard]] bool is_named(int fd, int directory, const char* name);
+
+// fsync(2): of a directory, it makes its entries durable.
+Status sync_fd(int fd, const char* what);
+
+// Renames within a directory. A file that is there already is never replaced, not even by a race.
+Status rename_in(int directory, const char* from, const char* to);
+
+// Two files change names at once. False where the file system cannot, or one of them is not there.
+Result<bool> exchange_in(int directory, const char* one, const char* other);
+
+// Space for [begin, end) of a file, without making it longer. False where the file system cannot.
+// Error kNoSpace: a part may be reserved all the same.
+Result<bool> reserve_range(int fd, uint64_t begin, uint64_t end);
+
+// Writes zeros to [begin, end), and hands them to the disk piece by piece.
+Status write_zeros(int fd, uint64_t begin, uint64_t end);
+
+}  // namespace dw

@@ -28,6 +28,16 @@ bool in_memory(int fd) {
          (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
 }
 
+// How much to reserve beyond what is needed: not what others need too. A file system that is asked
+// for more than it has may keep what it found.
+uint64_t room_ahead(int fd) {
+  struct statfs status;
+  if (::fstatfs(fd, &status) != 0 || status.f_bsize <= 0) return 0;
+  uint64_t free = checked_mul<uint64_t>(status.f_bavail, static_cast<uint64_t>(status.f_bsize))
+                      .value_or(UINT64_MAX);
+  return align_down(std::min(kReserveBytes, free / 8), kBlock);
+}
+
 }  // namespace
 
 std::optional<DirectAppender> DirectAppender::create(int directory, const char* name, int fd) {
@@ -57,8 +67,7 @@ Status DirectAppender::begin_at(uint64_t offset) {
 
 Status DirectAppender::reserve(uint64_t end) {
   if (end <= reserved_end_) return {};
-  // Nearly full: then what is needed and no more.
-  uint64_t wanted = end + kReserveBytes;
+  uint64_t wanted = align_up(end, kBlock) + room_ahead(fd_);
   Result<bool> reserved = reserve_range(fd_, reserved_end_, wanted);
   if (!reserved.ok()) {
     wanted = align_up(end, kBlock);

@@ -44,17 +44,6 @@ void publish_one(const TempDir& dir, std::string_view content, std::string_view 
   REQUIRE(target.publish().ok());
 }
 
-// Takes all the space but what is reserved already.
-void fill(const std::string& path) {
-  std::string block(4096, 'x');
-  FILE* file = std::fopen(path.c_str(), "w");
-  REQUIRE(file != nullptr);
-  std::setbuf(file, nullptr);
-  while (std::fwrite(block.data(), 1, block.size(), file) == block.size()) {
-  }
-  std::fclose(file);
-}
-
 }  // namespace
 
 TEST_CASE("file_target: a published dump is gone on with: the same file, the same sums") {
@@ -129,7 +118,7 @@ TEST_CASE("file_target: on a full disk the reserved files are replaced, the sums
   CHECK(target.preallocate_sums(1 << 20).error().kind() == ErrorKind::kNoSpace);
   CHECK(target.reserve_file("other", 1 << 20).error().kind() == ErrorKind::kNoSpace);
   REQUIRE(target.publish().ok());
-  fill(dir / "filler");
+  fill_disk(dir / "filler");
   CHECK(target.free_bytes() == 0);
   CHECK_FALSE(target.put_file("unreserved", bytes("text")).ok());
   for (size_t size : {size_t{6000}, size_t{10}, size_t{5000}, size_t{0}, size_t{6000}}) {

@@ -1,12 +1,17 @@
 #include "tests/unit/support/mounts.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <stdexcept>
 #include <utility>
+
+#include "tests/unit/support/process.h"
 
 namespace dw::test {
 
@@ -28,6 +33,60 @@ SmallDisk::~SmallDisk() {
 void SmallDisk::make_read_only() {
   if (::mount(nullptr, folder_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0)
     throw std::runtime_error("cannot remount " + folder_);
+}
+
+namespace {
+
+void must_run(const std::vector<std::string>& arguments) {
+  std::vector<std::string> with_path = {"/usr/bin/env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  with_path.insert(with_path.end(), arguments.begin(), arguments.end());
+  Outcome outcome = run(with_path);
+  if (outcome.status != 0) throw std::runtime_error(arguments[0] + ": " + outcome.err);
+}
+
+// Space of the largest pieces that there are.
+void reserve_all(int fd) {
+  off_t end = 0;
+  for (off_t piece = off_t{1} << 30; piece >= 4096; piece /= 2)
+    while (::fallocate(fd, 0, end, piece) == 0) end += piece;
+}
+
+void write_all(int fd) {
+  static const std::array<char, 1 << 16> kBlock{};
+  ::lseek(fd, 0, SEEK_END);
+  for (size_t piece = kBlock.size(); piece >= 512; piece /= 2)
+    while (::write(fd, kBlock.data(), piece) > 0) {
+    }
+}
+
+}  // namespace
+
+LoopDisk::LoopDisk(const std::string& type, unsigned size_mib) {
+  std::string image = image_folder_ / "image";
+  must_run({"truncate", "-s", std::to_string(size_mib) + "M", image});
+  if (type == "xfs") {
+    must_run({"mkfs.xfs", "-q", image});
+  } else {
+    must_run({"mke2fs", "-q", "-F", "-m", "0", "-t", type, image});
+  }
+  must_run({"mount", "-o", "loop", image, path()});
+}
+
+LoopDisk::~LoopDisk() {
+  // Not lazily: the image goes away too.
+  if (::umount2(path().c_str(), 0) != 0) std::perror(path().c_str());
+}
+
+void fill_disk(const std::string& path) {
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) throw std::runtime_error("cannot open " + path);
+  reserve_all(fd);
+  // Again after a sync, which settles what delayed writes really take.
+  for (int round = 0; round < 2; ++round) {
+    write_all(fd);
+    ::fsync(fd);
+  }
+  ::close(fd);
 }
 
 }  // namespace dw::test

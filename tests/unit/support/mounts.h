@@ -1,7 +1,9 @@
-// Small file systems of a test's own: a tmpfs in a mount namespace that ends with the test program.
+// Small file systems of a test's own, in a mount namespace that ends with the test program.
 #pragma once
 
 #include <string>
+
+#include "tests/unit/support/temp_dir.h"
 
 namespace dw::test {
 
@@ -22,5 +24,26 @@ class SmallDisk {
  private:
   std::string folder_;
 };
+
+// A file system on a loop device, on a folder of its own; what it holds is in memory. `type` is
+// ext2, ext4 or xfs; an xfs has 300 MiB at the least.
+class LoopDisk {
+ public:
+  LoopDisk(const std::string& type, unsigned size_mib);
+  LoopDisk(const LoopDisk&) = delete;
+  LoopDisk& operator=(const LoopDisk&) = delete;
+  ~LoopDisk();
+
+  [[nodiscard]] const std::string& path() const { return folder_.path(); }
+
+ private:
+  TempDir image_folder_;
+  SmallDisk image_disk_{image_folder_.path(), "size=1g"};
+  TempDir folder_;
+};
+
+// Takes all space of a file system that is still free, with the file `path`; some bytes less than a
+// block may be left.
+void fill_disk(const std::string& path);
 
 }  // namespace dw::test

@@ -1,0 +1,183 @@
+#include "tests/fault/target_kinds.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include "capture/target/file_target.h"
+#include "capture/target/memory_target.h"
+#include "capture/target/output_file.h"
+#include "tests/fault/crash_target.h"
+#include "tests/unit/support/mounts.h"
+#include "tests/unit/support/temp_dir.h"
+
+namespace dw::test {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kDumpFolder = "host-1";
+
+Content content_of(const std::string& path) {
+  std::string text = read_file(path);
+  Content content(text.size());
+  std::memcpy(content.data(), text.data(), text.size());
+  return content;
+}
+
+void empty_folder(const std::string& folder) {
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename() != "lost+found") fs::remove_all(entry.path());
+}
+
+template <typename T>
+std::unique_ptr<Target> owned(Result<T> target) {
+  if (!target.ok()) throw std::runtime_error(target.error().what());
+  return std::make_unique<T>(std::move(*target));
+}
+
+// A FileTarget in a folder of some file system.
+class FileKind : public TargetKind {
+ public:
+  FileKind(const char* name, std::string folder) : name_(name), folder_(std::move(folder)) {}
+
+  [[nodiscard]] const char* name() const override { return name_; }
+  [[nodiscard]] TargetTraits traits() const override {
+    return {.named = true, .reopens = true, .fillable = true};
+  }
+  void reset() override { empty_folder(folder_); }
+  std::unique_ptr<Target> create() override {
+    Fd root = std::move(FileTarget::open_root(folder_).value());
+    return owned(FileTarget::create(root.get(), kDumpFolder, folder_ + "/" + kDumpFolder));
+  }
+  Result<std::unique_ptr<Target>> reopen() override {
+    DW_ASSIGN(Fd root, FileTarget::open_root(folder_));
+    DW_ASSIGN(FileTarget target, FileTarget::reopen(root.get(), kDumpFolder,
+                                                    folder_ + "/" + kDumpFolder, kSealedName));
+    return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
+  }
+  std::map<std::string, Content> files() override {
+    std::map<std::string, Content> files;
+    if (!fs::exists(dump_folder())) return files;
+    for (const std::string& file : tree_of(dump_folder()))
+      files[file] = content_of(dump_folder() + "/" + file);
+    return files;
+  }
+  void place(const std::string& name, const std::string& content) override {
+    write_file(dump_folder() + "/" + name, content);
+  }
+  void fill() override { fill_disk(folder_ + "/filler"); }
+  void make_room() override { fs::remove(folder_ + "/filler"); }
+
+ private:
+  [[nodiscard]] std::string dump_folder() const { return folder_ + "/" + kDumpFolder; }
+
+  const char* name_;
+  std::string folder_;
+};
+
+class TmpfsKind : public FileKind {
+ public:
+  TmpfsKind() : TmpfsKind(std::make_unique<TempDir>()) {}
+
+ private:
+  explicit TmpfsKind(std::unique_ptr<TempDir> dir)
+      : FileKind("tmpfs", dir->path()), dir_(std::move(dir)), disk_(dir_->path(), "size=40m") {}
+
+  std::unique_ptr<TempDir> dir_;
+  SmallDisk disk_;
+};
+
+class LoopKind : public FileKind {
+ public:
+  LoopKind(const char* type, unsigned size_mib)
+      : LoopKind(type, std::make_unique<LoopDisk>(type, size_mib)) {}
+
+ private:
+  LoopKind(const char* type, std::unique_ptr<LoopDisk> disk)
+      : FileKind(type, disk->path()), disk_(std::move(disk)) {}
+
+  std::unique_ptr<LoopDisk> disk_;
+};
+
+class OutputKind : public TargetKind {
+ public:
+  [[nodiscard]] const char* name() const override { return "output file"; }
+  void reset() override { empty_folder(dir_.path()); }
+  std::unique_ptr<Target> create() override {
+    return owned(OutputFile::create(dir_ / "out", true));
+  }
+
+ private:
+  TempDir dir_;
+};
+
+class MemoryKind : public TargetKind {
+ public:
+  [[nodiscard]] const char* name() const override { return "memory"; }
+  void reset() override {}
+  std::unique_ptr<Target> create() override { return std::make_unique<MemoryTarget>(); }
+};
+
+// Leaves behind what a power cut would have left at the moment when the object goes away.
+class CrashKind : public TargetKind {
+ public:
+  [[nodiscard]] const char* name() const override { return "crash target"; }
+  [[nodiscard]] TargetTraits traits() const override { return {.reopens = true}; }
+  void reset() override { left_.clear(); }
+  std::unique_ptr<Target> create() override { return std::make_unique<Leaving>(*this); }
+  Result<std::unique_ptr<Target>> reopen() override {
+    if (!left_.contains(kIncompleteName)) return Error::from_errno("cannot open", ENOENT);
+    auto left = std::exchange(left_, {});
+    return std::unique_ptr<Target>(
+        std::make_unique<Leaving>(*this, left[kIncompleteName], left[kSumsName]));
+  }
+  std::map<std::string, Content> files() override { return left_; }
+
+ private:
+  class Leaving : public CrashTarget {
+   public:
+    explicit Leaving(CrashKind& kind) : kind_(&kind) {}
+    Leaving(CrashKind& kind, Content content, Content sums)
+        : CrashTarget(std::move(content), std::move(sums)), kind_(&kind) {}
+    ~Leaving() override {
+      if (state() == State::kStaged) return;
+      kind_->left_[state() == State::kSealed ? kSealedName : kIncompleteName] = partly_durable(7);
+      kind_->left_[kSumsName] = partly_durable_sums(7);
+    }
+
+   private:
+    CrashKind* kind_;
+  };
+
+  std::map<std::string, Content> left_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Target>> TargetKind::reopen() {
+  return Error(ErrorKind::kUnsupported, "cannot be opened again");
+}
+
+void TargetKind::place(const std::string&, const std::string&) {
+  throw std::logic_error("no files to place");
+}
+
+std::vector<std::unique_ptr<TargetKind>> make_target_kinds() {
+  std::vector<std::unique_ptr<TargetKind>> kinds;
+  kinds.push_back(std::make_unique<TmpfsKind>());  // without O_DIRECT
+  kinds.push_back(std::make_unique<LoopKind>("ext4", 40));
+  kinds.push_back(std::make_unique<LoopKind>("ext2", 40));  // cannot reserve space
+  kinds.push_back(std::make_unique<LoopKind>("xfs", 300));
+  kinds.push_back(std::make_unique<OutputKind>());
+  kinds.push_back(std::make_unique<MemoryKind>());
+  kinds.push_back(std::make_unique<CrashKind>());
+  return kinds;
+}
+
+}  // namespace dw::test

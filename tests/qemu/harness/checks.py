@@ -57,7 +57,8 @@ class RamTruth:
     balloon_pages: int = 0
 
 
-def ramcheck(dump: Path, level: int, truth: RamTruth) -> Check:
+def ramcheck(dump: Path, level: int, truth: RamTruth, *, partial: bool = False) -> Check:
+    """partial: the dump was cut off. Pages may be missing, but none may differ."""
     command = [str(host_program("ramcheck")), str(dump), str(level)]
     command += [f"ram:{s.start:#x}:{s.size:#x}:{s.file}:{s.offset:#x}" for s in truth.ram]
     for span in truth.dumpable:
@@ -66,6 +67,8 @@ def ramcheck(dump: Path, level: int, truth: RamTruth) -> Check:
     command += [f"stale:{span.start:#x}:{span.end - span.start:#x}" for span in truth.stale]
     if truth.balloon_pages:
         command.append(f"balloon:{truth.balloon_pages}")
+    if partial:
+        command.append("partial")
     status, output = _run(command, RAMCHECK_LIMIT_S)
     complaints: list[str] = []
     if status is None:

@@ -41,6 +41,7 @@ class KdumpFile:
     saved: set[int]
     stored_plain: set[int] = field(default_factory=set)  # not compressed
     empty_descriptors: set[int] = field(default_factory=set)  # bit set, nothing stored
+    incomplete: bool = False  # the header's status
     data_offsets: dict[int, int] = field(default_factory=dict)  # filled by write()
 
     def _headers(self, bitmap_blocks: int) -> bytes:
@@ -48,7 +49,7 @@ class KdumpFile:
         uts = b"".join(text.ljust(65, b"\0") for text in
                        (b"Linux", b"selftest", b"6.1.0", b"#1", b"x86_64", b""))
         head = b"KDUMP   " + struct.pack("<i", 6) + uts + b"\0" * 6
-        head += struct.pack("<qqIiiiIIIII", 1, 0, ZLIB, PAGE, 1, bitmap_blocks, count, 0, 0, 0, 1)
+        head += struct.pack("<qqIiiiIIIII", 1, 0, ZLIB | (8 if self.incomplete else 0), PAGE, 1, bitmap_blocks, count, 0, 0, 0, 1)
         sub = struct.pack("<qii", 0, 1, 0) + struct.pack("<QQ", 0, 0) + struct.pack("<QQQQQQ", *[0] * 6)
         sub += struct.pack("<QQQ", 0, count, count)
         return head.ljust(PAGE, b"\0") + sub.ljust(PAGE, b"\0")

@@ -36,6 +36,9 @@ class Cell:
     # With saver "raw": dumpwright and makedumpfile both filter the copy, at every level of harness/compare.py.
     compare: bool = False
     formats: bool = False  # with compare: the vmcore is saved in the other formats too, see harness/formats.py
+    # So many power cuts, at random moments of the capture, see harness/power_cuts.py. The dump's disk is then logged.
+    power_cuts: int = 0
+    file_system: str = "ext4"  # or xfs: of the disk that receives the dump
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -136,13 +139,16 @@ CELLS: tuple[Cell, ...] = (
     # The design's promise: a 4 GiB guest is captured within this much reserved memory.
     Cell("4g-80m", memory_mib=4096, crashkernel="80M"),
     Cell("4g-96m-generic", memory_mib=4096, kernel="6.1-generic", crashkernel="96M"),
+    # The power goes in the middle; see run --power-cuts.
+    Cell("power-cut", power_cuts=5),
+    Cell("power-cut-xfs", power_cuts=5, file_system="xfs"),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),
 )
 
 # What every change has to pass: see run --every-change.
-EVERY_CHANGE = ("main", "compare-newest-cloud", "compare-5.10-cloud")
+EVERY_CHANGE = ("main", "power-cut", "compare-newest-cloud", "compare-5.10-cloud")
 
 
 def find_cells(names: list[str]) -> list[Cell]:

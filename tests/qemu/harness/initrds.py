@@ -136,7 +136,7 @@ def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path
     config = work / "dumpwright.conf"
     config.write_text(dumpwright_config(cell))
     run_tool([builder, "--executable", executable, "--kernel-root", kernel.root,
-              "--kernel-version", kernel.kver, "--modules", ",".join(GUEST_DRIVERS),
+              "--kernel-version", kernel.kver, "--modules", ",".join((*GUEST_DRIVERS, cell.file_system)),
               "--config", config, "--compress", cell.initrd_compress, "--output", output],
              timeout_s=60)
 

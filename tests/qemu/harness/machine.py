@@ -59,6 +59,7 @@ class Machine:
         self.cell = cell
         self.console = work / "console.txt"
         self.dump_disk = work / "dump.img"
+        self.dump_drive = f"file={self.dump_disk},format=raw,if=virtio,cache=unsafe"  # as QEMU's -drive has it
         self._scratch_disk = work / "scratch.img"
         self._log = work / "qemu.log"
         parent = _ram_parent(cell, work)
@@ -99,15 +100,11 @@ class Machine:
     def make_disks(self, scratch: Path | None = None) -> None:
         """The disk of the first kernel, empty or the given image, which the guest may change, and the one that
         receives the dump."""
-        new = [(self.dump_disk, 2 * self.cell.memory_mib + 256, DUMP_UUID)]
+        _make_disk(self.dump_disk, self.cell.file_system, 2 * self.cell.memory_mib + 256, DUMP_UUID)
         if scratch is None:
-            new.append((self._scratch_disk, 1024, "random"))
+            _make_disk(self._scratch_disk, "ext4", 1024, "random")
         else:
             self._scratch_disk = scratch
-        for path, size_mib, uuid in new:
-            path.unlink(missing_ok=True)
-            run_tool(["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1", path,
-                      f"{size_mib}M"], timeout_s=60)
 
     def _command(self, kernel: Kernel, initrd: Path) -> list[str]:
         cell = self.cell
@@ -134,7 +131,7 @@ class Machine:
                 "-nic", "none", "-chardev", f"file,id=console,path={self.console}",
                 "-serial", "chardev:console",
                 "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
-                "-drive", f"file={self.dump_disk},format=raw,if=virtio,cache=unsafe",
+                "-drive", self.dump_drive,
                 "-kernel", str(kernel.image), "-initrd", str(initrd), "-append", " ".join(cmdline)]
 
     def _monitor(self) -> Path:
@@ -209,6 +206,14 @@ class Machine:
     def _fail(self, what: str) -> None:
         raise HarnessError(f"{what}\n--- the console's last lines ({self.console}):\n"
                            + tail(self.console, 40))
+
+
+def _make_disk(path: Path, file_system: str, size_mib: int, uuid: str) -> None:
+    with open(path, "wb") as file:
+        file.truncate(size_mib * MIB)
+    make = {"ext4": ["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1"],
+            "xfs": ["mkfs.xfs", "-q", "-m", f"uuid={uuid}"]}
+    run_tool([*make[file_system], path], timeout_s=60)
 
 
 def _remove_stale(parent: str) -> None:

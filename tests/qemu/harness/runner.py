@@ -19,6 +19,7 @@ from harness.compared import check_compared
 from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.machine import Machine
+from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump
 
 LOCK_LIMIT_S = 900
@@ -51,7 +52,7 @@ def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
     return kernel, first
 
 
-def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path) -> list[Check]:
+def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path, seed: int | None) -> list[Check]:
     console = machine.console.read_text(errors="replace")
     truth = ram_truth(cell, console, machine.ram())
     if cell.compare:
@@ -61,7 +62,8 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path)
     with ThreadPoolExecutor(2) as pool:
         checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
-        return [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
+        done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
+    return done + check_cell(cell, machine, work, truth, seed)
 
 
 def _keep_ram(machine: Machine, work: Path) -> None:
@@ -72,24 +74,25 @@ def _keep_ram(machine: Machine, work: Path) -> None:
 def _remove_bulk(work: Path) -> None:
     """What a passed cell leaves behind is its console, crash's output and small files."""
     shutil.rmtree(work / "saved", ignore_errors=True)
-    for pattern in ("*.img", "ram*"):
+    for pattern in ("*.img", "ram*", "disk.log"):
         for path in work.glob(pattern):
             path.unlink()
 
 
-def _run_guest(cell: Cell, work: Path, keep: bool, result: Result) -> None:
+def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Result) -> None:
     kernel, first = _prepare(cell, work)
     result.kernel = kernel.kver
     with Machine(cell, work) as machine:
         machine.make_disks()
-        outcome = machine.run(kernel, first)
+        with logged_disk(cell, machine, work):
+            outcome = machine.run(kernel, first)
         result.panic_s = outcome.panic_s
         result.capture_s = outcome.poweroff_s - outcome.panic_s
         if keep:
             _keep_ram(machine, work)
         dump = get_dump(cell, machine.dump_disk, work)
         result.dump_bytes = dump.stat().st_size
-        result.checks = _check(cell, kernel, dump, machine, work)
+        result.checks = _check(cell, kernel, dump, machine, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 
 
@@ -109,8 +112,8 @@ def _only_user_of(work: Path) -> Iterator[None]:
         yield
 
 
-def run_cell(cell: Cell, *, keep: bool) -> Result:
-    """Never raises for a failed cell: the result says why."""
+def run_cell(cell: Cell, *, keep: bool, seed: int | None = None) -> Result:
+    """Never raises for a failed cell: the result says why. seed: of the power cuts, by default a random one."""
     work = work_dir() / cell.name
     work.mkdir(parents=True, exist_ok=True)
     result = Result(cell)
@@ -119,7 +122,7 @@ def run_cell(cell: Cell, *, keep: bool) -> Result:
             start = time.monotonic()
             _remove_bulk(work)
             try:
-                _run_guest(cell, work, keep, result)
+                _run_guest(cell, work, keep, seed, result)
             finally:
                 result.total_s = time.monotonic() - start
             if not result.complaints and not keep:

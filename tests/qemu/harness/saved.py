@@ -10,22 +10,31 @@ from harness.base import HarnessError, run_tool
 from harness.cells import Cell
 from harness.checks import Check
 from harness.initrds import fetch_peer
+from harness.mounted import copy_crash
 
 DUMP_FOLDER = re.compile(r"[A-Za-z0-9._-]{1,64}-\d{8}T\d{6}Z")
 GUEST_NAME = "guest.example"  # set by guest/init-first
 
 
-def extract(dump_disk: Path, work: Path) -> Path:
+def extract(file_system: str, dump_disk: Path, work: Path) -> Path:
     """Copies /crash of the disk into the work folder and returns it; the file system must be sound."""
     saved = work / "saved"
     shutil.rmtree(saved, ignore_errors=True)
     saved.mkdir()
-    # Replays the file system's journal, which debugfs would ignore. 1: it did so.
-    run_tool(["e2fsck", "-p", dump_disk], timeout_s=120, ok=(0, 1))
-    run_tool(["debugfs", "-R", f"rdump /crash {saved}", dump_disk], timeout_s=300)
+    if file_system != "ext4":
+        copy_crash(file_system, dump_disk, saved)
+    else:
+        _extract_ext4(dump_disk, saved)
     if not (saved / "crash").is_dir():
         raise HarnessError(f"the dump's disk has no /crash ({dump_disk})")
     return saved / "crash"
+
+
+def _extract_ext4(dump_disk: Path, saved: Path) -> None:
+    """Without mounting, for which one has to be root."""
+    # Replays the file system's journal, which debugfs would ignore. 1: it did so.
+    run_tool(["e2fsck", "-p", dump_disk], timeout_s=120, ok=(0, 1))
+    run_tool(["debugfs", "-R", f"rdump /crash {saved}", dump_disk], timeout_s=300)
 
 
 def _contents(folder: Path) -> str:
@@ -68,7 +77,7 @@ def convert_raw(crash_folder: Path, cell: Cell) -> Path:
 
 def get_dump(cell: Cell, dump_disk: Path, work: Path) -> Path:
     """The dump; the copied vmcore itself if the cell compares."""
-    folder = extract(dump_disk, work)
+    folder = extract(cell.file_system, dump_disk, work)
     if cell.compare:
         return raw_vmcore(folder)
     return convert_raw(folder, cell) if cell.saver == "raw" else find_dump(folder)

@@ -14,7 +14,6 @@ Status FrameFile::write(Bytes bytes) {
     broken_ = true;
     return written;
   }
-  if (frames_ > 0) digest_.add(bytes);
   end_ += bytes.size();
   return {};
 }
@@ -23,11 +22,13 @@ Status FrameFile::append(Bytes frame, uint64_t content, std::optional<uint64_t> 
   if (checkpoint_due()) DW_TRY(checkpoint());
   uint64_t begin = end_;
   DW_TRY(write(frame));
+  uint64_t known = digest ? *digest : digest64(frame);
   if (sums_)
     sums_->add({.offset = begin,
                 .length = static_cast<uint32_t>(frame.size()),
                 .content = static_cast<uint32_t>(content),
-                .digest = digest ? *digest : digest64(frame)});
+                .digest = known});
+  if (frames_ > 0) digests_.add(bytes_of(known));
   ++frames_;
   content_bytes_ += content;
   return {};

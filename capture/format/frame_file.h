@@ -38,8 +38,8 @@ class FrameFile {
   [[nodiscard]] uint64_t end() const { return end_; }
   [[nodiscard]] uint64_t frames() const { return frames_; }
   [[nodiscard]] uint64_t content_bytes() const { return content_bytes_; }
-  // Of all bytes from the end of the first frame on.
-  [[nodiscard]] uint64_t digest() const { return digest_.value(); }
+  // Of the digests of all frames but the first.
+  [[nodiscard]] uint64_t digest() const { return digests_.value(); }
   // A frame may be there in part: nothing can be appended any more.
   [[nodiscard]] bool broken() const { return broken_; }
   [[nodiscard]] SumsWriter& sums() { return *sums_; }
@@ -51,7 +51,7 @@ class FrameFile {
 
   Target* target_;
   std::optional<SumsWriter> sums_;  // of a target that can be rewritten
-  RunningDigest digest_;
+  RunningDigest digests_;
   RunningDigest piece_digest_;
   CheckpointClock clock_;
   uint64_t end_ = 0;

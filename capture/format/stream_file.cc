@@ -1,14 +1,12 @@
 #include "capture/format/stream_file.h"
 
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
 #include <algorithm>
 #include <bit>
 
 #include "capture/base/buffer.h"
 #include "capture/base/checked.h"
 #include "capture/base/file_window.h"
+#include "capture/codec/running_digest.h"
 #include "capture/format/kdump_format.h"
 #include "capture/format/stream_indexer.h"
 #include "capture/format/stream_reader.h"
@@ -98,21 +96,33 @@ Status StreamFile::verify() const { return closing_ ? check_digest() : check_eve
 
 Status StreamFile::check_digest() const {
   DW_ASSIGN(Buffer buffer, Buffer::allocate(kDigestPiece));
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  uint64_t begin = frames_.empty() ? 0 : frames_.front().file_offset + frames_.front().file_bytes;
-  for (uint64_t at = begin; at < closing_offset_; at += kDigestPiece) {
-    MutableBytes piece =
-        buffer.bytes().first(std::min<uint64_t>(kDigestPiece, closing_offset_ - at));
-    DW_TRY(read_exact_at(fd_.get(), piece, at));
-    XXH3_64bits_update(&state, piece.data(), piece.size());
+  FrameWalker walker(fd_.get(), closing_offset_);
+  FrameInfo frame;
+  RunningDigest digests;
+  while (true) {
+    DW_ASSIGN(FrameWalker::Step step, walker.next(frame));
+    if (step != FrameWalker::Step::kFrame) break;
+    if (frame.offset == 0) continue;
+    DW_ASSIGN(uint64_t digest, digest_of(frame, buffer.bytes()));
+    digests.add(bytes_of(digest));
   }
-  if (XXH3_64bits_digest(&state) == closing_->digest) return {};
+  if (digests.value() == closing_->digest) return {};
   // A damaged frame has a place; the digest only knows that there is one.
   DW_TRY(check_every_frame());
-  return Error(ErrorKind::kBadInput, "the digest in the closing frame is not that of the file")
+  return Error(ErrorKind::kBadInput, "the digest in the closing frame is not that of the frames")
       .at(Where::kOffset, closing_offset_)
       .hint(kDamaged);
+}
+
+Result<uint64_t> StreamFile::digest_of(const FrameInfo& frame, MutableBytes buffer) const {
+  RunningDigest digest;
+  for (uint64_t done = 0; done < frame.length;) {
+    MutableBytes piece = buffer.first(std::min<uint64_t>(buffer.size(), frame.length - done));
+    DW_TRY(read_exact_at(fd_.get(), piece, frame.offset + done));
+    digest.add(piece);
+    done += piece.size();
+  }
+  return digest.value();
 }
 
 Status StreamFile::check_every_frame() const {

@@ -13,6 +13,7 @@
 #include "capture/base/fd.h"
 #include "capture/base/result.h"
 #include "capture/codec/compression.h"
+#include "capture/format/frame_walker.h"
 #include "capture/format/stream_format.h"
 
 namespace dw {
@@ -61,6 +62,7 @@ class StreamFile : public ByteSource {
   [[nodiscard]] const Frame& frame_at(uint64_t offset) const;
   Status settle_marks();
   Status check_digest() const;
+  Result<uint64_t> digest_of(const FrameInfo& frame, MutableBytes buffer) const;
   Status check_every_frame() const;
 
   Fd fd_;

@@ -37,7 +37,7 @@ struct MissingMark {
 };
 static_assert(sizeof(MissingMark) == 48);
 
-inline constexpr uint32_t kClosingVersion = 1;
+inline constexpr uint32_t kClosingVersion = 2;
 inline constexpr uint32_t kClosingWhole = 1;  // flag: every page of the plan is there
 
 struct ClosingFrame {
@@ -49,7 +49,7 @@ struct ClosingFrame {
   uint64_t content_bytes = 0;
   uint64_t frames = 0;
   uint64_t missing_pages = 0;
-  uint64_t digest = 0;  // XXH3-64 of the file, end of the first frame to start of this one
+  uint64_t digest = 0;  // of the digests of the frames between the first and this one
   uint64_t check = 0;   // closing_check()
 };
 static_assert(sizeof(ClosingFrame) == 64 && offsetof(ClosingFrame, content_bytes) == 24 &&

@@ -101,9 +101,9 @@ Status StreamIndexer::take_closing(const FrameInfo& info) {
   if (closing->check != closing_check(*closing))
     return bad("the closing frame is damaged", info.offset);
   if (closing->version != kClosingVersion)
-    return Error(ErrorKind::kUnsupported, "a stream of a newer version")
+    return Error(ErrorKind::kUnsupported, "a stream of another version")
         .at(Where::kOffset, info.offset)
-        .hint("read it with the dumpwright that wrote it, or a newer one");
+        .hint("read it with the dumpwright that wrote it");
   bool whole = (closing->flags & kClosingWhole) != 0;
   if (closing->frames != frames_ || closing->content_bytes != file_->content_bytes_ ||
       closing->missing_pages != missing_ || (whole && missing_ > 0))

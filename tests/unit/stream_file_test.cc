@@ -291,8 +291,8 @@ TEST_CASE("stream: a closing frame that lies is an error with its offset") {
   for (const Change& change : changes)
     CHECK(contains(open_error(stream_of({.change_closing = change}).bytes),
                    "the closing frame does not fit the frames before it at offset 0x"));
-  CHECK(contains(open_error(stream_of({.change_closing = [](auto& c) { c.version = 2; }}).bytes),
-                 "a stream of a newer version at offset 0x"));
+  CHECK(contains(open_error(stream_of({.change_closing = [](auto& c) { c.version = 1; }}).bytes),
+                 "a stream of another version at offset 0x"));
   std::unique_ptr<StreamFile> file =
       open(stream_of({.change_closing = [](auto& c) { c.digest ^= 1; }}).bytes);
   CHECK(contains(text_of(file->verify()), "the digest in the closing frame is not that"));

@@ -62,8 +62,12 @@ class Builder {
     closing.content_bytes = content_bytes_;
     closing.frames = stream_.frames.size();
     closing.missing_pages = missing_;
-    size_t begin = stream_.frames.front().end;
-    closing.digest = XXH3_64bits(stream_.bytes.data() + begin, stream_.bytes.size() - begin);
+    std::vector<uint64_t> digests;
+    for (size_t i = 1; i < stream_.frames.size(); ++i) {
+      const BuiltFrame& frame = stream_.frames[i];
+      digests.push_back(XXH3_64bits(stream_.bytes.data() + frame.begin, frame.end - frame.begin));
+    }
+    closing.digest = XXH3_64bits(digests.data(), digests.size() * sizeof(uint64_t));
     if (spec_.change_closing) spec_.change_closing(closing);
     closing.check = closing_check(closing);
     add(bytes_of(closing), 0);

@@ -9,8 +9,6 @@ namespace dw {
 
 namespace {
 
-// 128 MiB of pages; 768 KiB of descriptors a batch.
-constexpr size_t kMaxDescriptors = 32768;
 constexpr size_t kMaxRuns = 4096;
 
 // The least that any disk writes whole.

@@ -20,6 +20,9 @@ namespace dw {
 
 class DescriptorTable {
  public:
+  // Between two write_pointers(): 128 MiB of pages; 768 KiB of descriptors.
+  static constexpr size_t kMaxDescriptors = 32768;
+
   static DescriptorTable create(Target& target);
 
   // What create() allocates, in bytes.

@@ -1,12 +1,14 @@
 // Writes a dump of one format: the one interface between the passes and what stands on the target.
 //
 // Order of calls: write_bitmaps() for each window, begin(), publish(), append() for each batch in
-// plan order, finish(). Everything a writer will ever need is allocated when it is made.
+// plan order, finish(). Of a dump that is continued: resume(), append() for the batches that are
+// left, finish(). Everything a writer will ever need is allocated when it is made.
 // Thread safety: owned and called by one thread, except write_bitmaps() and read_kept(), which may
 // be called from several at once.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
@@ -15,6 +17,17 @@
 #include "capture/plan/plan.h"
 
 namespace dw {
+
+// How far an interrupted dump is there.
+struct ResumePoint {
+  uint64_t batches = 0;  // of the plan; the next one is to be appended
+  PageCounts counts;     // of these
+};
+
+// A page that stands in the file and may be shared: the sequence of its batch, its bytes, where it
+// stands and how long it is there. Called in order of sequence.
+using RememberPage =
+    std::function<void(uint64_t sequence, Bytes page, uint64_t where, uint32_t size)>;
 
 class DumpWriter {
  public:
@@ -40,6 +53,13 @@ class DumpWriter {
   virtual Status begin(const Plan& plan) = 0;
   // Syncs and shows the file as an incomplete dump.
   virtual Status publish() = 0;
+
+  // In the place of begin() and publish(): goes on with what an interrupted run left on the target.
+  // Error kBadInput, with the reason, if that is no part of the dump that `plan` makes; it is as it
+  // was, then. Other errors are the target's.
+  virtual Result<ResumePoint> resume(const Plan&, const RememberPage&) {
+    return Error(ErrorKind::kBadInput, "a dump of this format cannot be continued");
+  }
 
   // Appends a batch and returns where in the file its data begins. What was appended is made
   // durable now and then.

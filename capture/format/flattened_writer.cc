@@ -51,7 +51,9 @@ Status FlattenedTarget::write_end() { return write_record(kEnd, kEnd); }
 Result<std::unique_ptr<FlattenedWriter>> FlattenedWriter::create(
     Target& target, const KdumpDescription& description, uint64_t page_size) {
   std::unique_ptr<FlattenedWriter> writer(new FlattenedWriter(target));
-  DW_ASSIGN(writer->kdump_, KdumpWriter::create(writer->flattened_, description, page_size));
+  DW_ASSIGN(writer->kdump_,
+            KdumpWriter::create(writer->flattened_, description,
+                                {.compression = description.compression}, page_size));
   return writer;
 }
 

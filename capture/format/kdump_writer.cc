@@ -4,30 +4,53 @@
 #include <array>
 
 #include "capture/base/checked.h"
+#include "capture/format/journal_header.h"
+#include "capture/format/kdump_resume.h"
 
 namespace dw {
 
 Result<std::unique_ptr<KdumpWriter>> KdumpWriter::create(Target& target,
                                                          const KdumpDescription& description,
+                                                         CompressionOptions compression,
                                                          uint64_t page_size) {
   DW_ASSIGN(KdumpLayout layout,
             make_kdump_layout(page_size, description.notes.size(), description.max_mapnr));
-  return std::unique_ptr<KdumpWriter>(new KdumpWriter(target, description, layout));
+  return std::unique_ptr<KdumpWriter>(new KdumpWriter(target, description, compression, layout));
 }
 
-Status KdumpWriter::write_header(bool complete) {
-  uint32_t status = compression_flag(description_.compression);
-  KdumpHeader header =
-      make_kdump_header(description_, layout_, complete ? status : status | kStatusIncomplete);
-  return target_->write_at(0, bytes_of(header));
+KdumpWriter::KdumpWriter(Target& target, const KdumpDescription& description,
+                         CompressionOptions compression, const KdumpLayout& layout)
+    : target_(&target),
+      description_(description),
+      layout_(layout),
+      table_(DescriptorTable::create(target)) {
+  description_.compression = compression.compression;
+  if (target.rewritable())
+    journal_.emplace(target, make_journal_header(description_, DumpFormat::kKdump, compression,
+                                                 layout.block_size));
 }
 
-Status KdumpWriter::begin(const Plan& plan) {
+void KdumpWriter::place(const Plan& plan) {
   layout_.set_descriptor_count(plan.kept_pages());
   zero_page_offset_ = layout_.data_offset;
   data_end_ = layout_.data_offset + layout_.block_size;
-  clock_.restart(data_end_);
   table_.set_offset(layout_.descriptors_offset);
+}
+
+KdumpHeader KdumpWriter::header(bool complete) const {
+  uint32_t status = compression_flag(description_.compression);
+  return make_kdump_header(description_, layout_, complete ? status : status | kStatusIncomplete);
+}
+
+Status KdumpWriter::write_header(bool complete) {
+  KdumpHeader bytes = header(complete);
+  return target_->write_at(0, bytes_of(bytes));
+}
+
+Status KdumpWriter::begin(const Plan& plan) {
+  place(plan);
+  if (journal_) DW_TRY(journal_->begin(plan, layout_));
+  clock_.restart(data_end_);
   DW_TRY(reserve());
   KdumpSubHeader sub_header = make_kdump_sub_header(description_, layout_);
   DW_TRY(target_->write_at(layout_.sub_header_offset, bytes_of(sub_header)));
@@ -38,16 +61,16 @@ Status KdumpWriter::begin(const Plan& plan) {
 // What reads as zeros until it is written: the head, but for the bitmaps, which are written
 // already, and what was not written of them reads as zeros; and the shared zero page.
 Status KdumpWriter::reserve() {
-  if (!target_->rewritable()) return write_zero_page();
+  if (!target_->rewritable()) return write_zero_block(zero_page_offset_);
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
   return write_header(false);
 }
 
-Status KdumpWriter::write_zero_page() {
+Status KdumpWriter::write_zero_block(uint64_t offset) {
   static constexpr std::array<std::byte, 4096> kZeros{};
   for (uint64_t done = 0; done < layout_.block_size; done += kZeros.size())
-    DW_TRY(target_->write_at(zero_page_offset_ + done, kZeros));
+    DW_TRY(target_->write_at(offset + done, kZeros));
   return {};
 }
 
@@ -69,9 +92,31 @@ Status KdumpWriter::read_kept(uint64_t first_pfn, MutableBytes bits) {
 
 Status KdumpWriter::publish() {
   DW_TRY(target_->sync());
+  if (journal_) {
+    DW_TRY(journal_->add_head(layout_, data_end_));
+    DW_TRY(target_->sync());
+  }
   DW_TRY(target_->publish());
   clock_.restart(data_end_);
   return {};
+}
+
+Result<ResumePoint> KdumpWriter::resume(const Plan& plan, const RememberPage& remember) {
+  DW_CHECK(journal_);
+  place(plan);
+  DW_ASSIGN(KdumpResume dump, KdumpResume::open(*target_, journal_->header(), plan, layout_));
+  DW_ASSIGN(KdumpResume::Point point, dump.find());
+  DW_TRY(dump.remember(point, remember));
+  // Power may have gone when all but the name was there.
+  DW_TRY(write_zero_block(0));
+  DW_TRY(write_header(false));
+  DW_TRY(dump.clear_descriptors(point));
+  DW_TRY(journal_->begin(plan, layout_));
+  DW_TRY(journal_->go_on_at(point.journal_end));
+  data_end_ = point.data_end;
+  clock_.restart(data_end_);
+  resumed_ = true;
+  return ResumePoint{.batches = point.batches, .counts = point.counts};
 }
 
 // data_end_ is where the record's batch begins.
@@ -93,7 +138,8 @@ PageDescriptor KdumpWriter::descriptor_of(const PageRecord& record) const {
 }
 
 bool KdumpWriter::checkpoint_due(const PlannedBatch& batch) const {
-  return clock_.due(data_end_) || !table_.has_room(batch.pages(), batch.chunks().size());
+  return clock_.due(data_end_) || !table_.has_room(batch.pages(), batch.chunks().size()) ||
+         (journal_ && !journal_->has_room(batch));
 }
 
 Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
@@ -101,11 +147,16 @@ Result<uint64_t> KdumpWriter::append(const PlannedBatch& batch, const BatchOutpu
   if (checkpoint_due(batch)) DW_TRY(checkpoint());
   if (!output.data().empty()) DW_TRY(target_->append(data_end_, output.data()));
 
-  const PageRecord* record = output.records().data();
+  std::array<PageDescriptor, kBatchPages> descriptors;
+  std::ranges::transform(output.records(), descriptors.begin(),
+                         [this](const PageRecord& record) { return descriptor_of(record); });
+  const PageDescriptor* next = descriptors.data();
   for (const PlannedChunk& chunk : batch.chunks()) {
     DW_CHECK(range_fits(chunk.rank, chunk.kept, layout_.descriptor_count));
-    for (unsigned i = 0; i < chunk.kept; ++i) table_.add(chunk.rank + i, descriptor_of(*record++));
+    for (unsigned i = 0; i < chunk.kept; ++i) table_.add(chunk.rank + i, *next++);
   }
+  if (journal_)
+    journal_->add_batch(batch, output, data_end_, std::span(descriptors).first(batch.pages()));
   uint64_t begin = data_end_;
   data_end_ += output.data().size();
   return begin;
@@ -121,7 +172,11 @@ Status KdumpWriter::checkpoint() {
   DW_TRY(table_.prepare());
   DW_TRY(target_->sync());
   DW_TRY(table_.write_sizes());
-  return table_.write_pointers();
+  // Only now are the descriptors of the checkpoint before this one as their records say.
+  DW_TRY(journal_->flush_marked());
+  DW_TRY(table_.write_pointers());
+  journal_->mark();
+  return {};
 }
 
 Status KdumpWriter::finish(bool complete) {
@@ -129,9 +184,19 @@ Status KdumpWriter::finish(bool complete) {
   DW_TRY(checkpoint());
   DW_TRY(target_->sync());
   DW_TRY(table_.write_sizes());
+  DW_TRY(journal_->flush());
+  // What an interrupted run left behind the last batch.
+  if (resumed_) DW_TRY(target_->truncate(data_end_));
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
-  if (!complete) return {};
+  return complete ? write_end() : Status();
+}
+
+Status KdumpWriter::write_end() {
+  KdumpHeader sealed = header(true);
+  DW_TRY(journal_->add_end(bytes_of(sealed), layout_.block_size, data_end_));
+  // The list must know both headers before the file can have either.
+  DW_TRY(target_->sync());
   DW_TRY(write_header(true));
   Status synced = target_->sync();
   if (synced.ok()) return target_->seal();

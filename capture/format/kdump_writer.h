@@ -1,13 +1,16 @@
 // Writes a kdump file to a target so that it can be opened at any moment after begin() and never
 // shows a wrong page: data first, sync, then the descriptors that point to it.
 //
+// The journal beside it tells how far it got, so that an interrupted file can be continued.
+//
 // To a target that cannot be rewritten every byte goes once, and the header last: that is for
-// flattened_writer.h, which keeps the offsets.
+// flattened_writer.h, which keeps the offsets. It has no journal.
 // Thread safety: as DumpWriter.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
@@ -15,14 +18,17 @@
 #include "capture/format/descriptor_table.h"
 #include "capture/format/dump_writer.h"
 #include "capture/format/kdump_headers.h"
+#include "capture/format/kdump_journal.h"
 #include "capture/target/target.h"
 
 namespace dw {
 
 class KdumpWriter : public DumpWriter {
  public:
+  // `description.compression` is that of `compression`.
   static Result<std::unique_ptr<KdumpWriter>> create(Target& target,
                                                      const KdumpDescription& description,
+                                                     CompressionOptions compression,
                                                      uint64_t page_size);
 
   Status write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) override;
@@ -32,6 +38,7 @@ class KdumpWriter : public DumpWriter {
   // Reserves the head of the file and writes headers (INCOMPLETE), notes and the zero page.
   Status begin(const Plan& plan) override;
   Status publish() override;
+  Result<ResumePoint> resume(const Plan& plan, const RememberPage& remember) override;
   Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) override;
   Status finish(bool complete) override;
 
@@ -39,20 +46,23 @@ class KdumpWriter : public DumpWriter {
   Status checkpoint() override;
 
   // What create() allocates, in bytes.
-  [[nodiscard]] static size_t memory_bytes() { return DescriptorTable::memory_bytes(); }
+  [[nodiscard]] static size_t memory_bytes() {
+    return DescriptorTable::memory_bytes() + KdumpJournal::memory_bytes();
+  }
 
   [[nodiscard]] uint64_t bytes_written() const override { return data_end_; }
 
  private:
-  KdumpWriter(Target& target, const KdumpDescription& description, const KdumpLayout& layout)
-      : target_(&target),
-        description_(description),
-        layout_(layout),
-        table_(DescriptorTable::create(target)) {}
+  KdumpWriter(Target& target, const KdumpDescription& description, CompressionOptions compression,
+              const KdumpLayout& layout);
 
+  // Everything has its place once the plan is known.
+  void place(const Plan& plan);
+  [[nodiscard]] KdumpHeader header(bool complete) const;
   Status write_header(bool complete);
+  Status write_end();
   Status reserve();
-  Status write_zero_page();
+  Status write_zero_block(uint64_t offset);
   Status finish_appending(bool complete);
   [[nodiscard]] bool checkpoint_due(const PlannedBatch& batch) const;
   [[nodiscard]] PageDescriptor descriptor_of(const PageRecord& record) const;
@@ -65,6 +75,8 @@ class KdumpWriter : public DumpWriter {
   uint64_t data_end_ = 0;  // where the next chunk goes
   CheckpointClock clock_;
   DescriptorTable table_;
+  std::optional<KdumpJournal> journal_;  // of a target that can be rewritten
+  bool resumed_ = false;
 };
 
 }  // namespace dw

@@ -1,8 +1,7 @@
 #include "capture/format/sums.h"
 
-#include <array>
-
 #include "capture/codec/running_digest.h"
+#include "capture/format/journal_header.h"
 
 namespace dw {
 
@@ -12,11 +11,6 @@ uint64_t sums_check(const SumsHeader& header) {
 
 uint64_t sums_check(const SumRecord& record, uint64_t header_check) {
   return digest64(bytes_of(record).first(offsetof(SumRecord, check)), header_check);
-}
-
-uint64_t crash_identity(const KdumpDescription& description) {
-  std::array<uint64_t, 2> memory{description.max_mapnr, description.ram_pages};
-  return digest64(description.notes, digest64(bytes_of(memory)));
 }
 
 SumsHeader make_sums_header(const KdumpDescription& description, DumpFormat format,

@@ -49,9 +49,6 @@ static_assert(sizeof(SumRecord) == 32);
 // `header_check`: of the header of the same list.
 [[nodiscard]] uint64_t sums_check(const SumRecord& record, uint64_t header_check);
 
-// Tells two crashes apart, and one vmcore from another of the same crash.
-[[nodiscard]] uint64_t crash_identity(const KdumpDescription& description);
-
 [[nodiscard]] SumsHeader make_sums_header(const KdumpDescription& description, DumpFormat format,
                                           CompressionOptions compression, uint64_t page_size);
 

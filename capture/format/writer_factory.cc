@@ -57,7 +57,8 @@ Result<std::unique_ptr<DumpWriter>> make_dump_writer(const WriterOptions& option
   kdump.compression = options.compression.compression;
   switch (options.format) {
     case DumpFormat::kKdump:
-      return as_dump_writer(KdumpWriter::create(target, kdump, options.page_size));
+      return as_dump_writer(
+          KdumpWriter::create(target, kdump, options.compression, options.page_size));
     case DumpFormat::kFlattened:
       return as_dump_writer(FlattenedWriter::create(target, kdump, options.page_size));
     case DumpFormat::kStream:

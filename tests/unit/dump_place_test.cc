@@ -34,7 +34,7 @@ void put_dump(const TempDir& dir, const std::string& name, const VmcoreBuilder& 
     REQUIRE(capture_into(target, vmcore, {}).ok());
     return;
   }
-  auto writer = std::move(KdumpWriter::create(target, description, 4096).value());
+  auto writer = std::move(KdumpWriter::create(target, description, {}, 4096).value());
   REQUIRE(writer->begin(whole_plan(vmcore).plan).ok());
   REQUIRE(writer->publish().ok());
 }

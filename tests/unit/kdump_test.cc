@@ -229,7 +229,7 @@ TEST_CASE("kdump: pages that could not be had make an incomplete dump") {
   MemoryTarget target;
   KdumpDescription description;
   description.max_mapnr = 8;
-  auto writer = std::move(KdumpWriter::create(target, description, 4096).value());
+  auto writer = std::move(KdumpWriter::create(target, description, {}, 4096).value());
   std::array<std::byte, 8> bits{std::byte{6}};
   REQUIRE(writer->write_bitmaps(0, bits, bits).ok());
   TemporaryVmcore vmcore(VmcoreBuilder().add_ram(0x1000, 0x2000));

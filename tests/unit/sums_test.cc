@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capture/codec/running_digest.h"
+#include "capture/format/journal_header.h"
 #include "capture/target/memory_target.h"
 #include "tests/unit/support/text.h"
 

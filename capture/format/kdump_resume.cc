@@ -1,0 +1,217 @@
+#include "capture/format/kdump_resume.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "capture/codec/running_digest.h"
+#include "capture/format/descriptor_table.h"
+
+namespace dw {
+
+namespace {
+
+// Each time the point moves back by a batch or more; a file on which it moves back that often is
+// not worth going on with.
+constexpr int kMaxSteps = 64;
+
+Error other_dump(const char* what) {
+  return Error(ErrorKind::kBadInput, what).hint("it stays as it is");
+}
+
+bool is_zero_page(const PageDescriptor& descriptor, const KdumpLayout& layout) {
+  return descriptor.offset == layout.data_offset;
+}
+
+}  // namespace
+
+Result<KdumpResume> KdumpResume::open(Target& target, const JournalHeader& expected,
+                                      const Plan& plan, const KdumpLayout& layout) {
+  DW_ASSIGN(JournalReader journal, JournalReader::open(target));
+  if (std::memcmp(&journal.header(), &expected, sizeof(expected)) != 0)
+    return other_dump("the list of checksums belongs to another dump");
+  KdumpResume resume(target, plan, layout, std::move(journal));
+  resume.pages_begin_ = layout.data_offset + layout.block_size;
+  resume.positions_.resize(kWindow);
+  DW_ASSIGN(resume.data_, Buffer::allocate(kBatchPages * layout.block_size));
+  resume.descriptors_.reserve(kBatchPages);
+  DW_TRY(resume.check_head());
+  return resume;
+}
+
+// The header's block is written anew, whatever stands there; all else has to be what it was.
+Status KdumpResume::check_head() {
+  uint64_t end = layout_.block_size;
+  uint64_t table_end =
+      layout_.descriptors_offset + layout_.descriptor_count * sizeof(PageDescriptor);
+  while (true) {
+    DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
+    if (!entry) return other_dump("the list of checksums ends before the pages");
+    const JournalRecord& record = entry->record;
+    if (record.kind == PieceKind::kPlan) {
+      if (end != pages_begin_ || record.digest != plan_->digest() ||
+          record.offset != plan_->kept_pages())
+        return other_dump("memory was judged differently when this dump was begun");
+      first_batch_at_ = journal_.end();
+      return {};
+    }
+    if (record.kind != PieceKind::kHead) return other_dump("the list of checksums has no plan");
+    if (record.offset == 0) continue;
+    if (end == layout_.descriptors_offset) end = table_end;
+    if (record.offset != end) return other_dump("the list of checksums has a gap");
+    end += record.length;
+    DW_TRY(check_piece(record));
+  }
+}
+
+Status KdumpResume::check_piece(const JournalRecord& record) {
+  RunningDigest digest;
+  for (uint64_t done = 0; done < record.length;) {
+    MutableBytes piece =
+        data_.bytes().first(std::min<uint64_t>(data_.size(), record.length - done));
+    DW_TRY(target_->read_at(record.offset + done, piece));
+    digest.add(piece);
+    done += piece.size();
+  }
+  if (digest.value() == record.digest) return {};
+  return other_dump("the head of the dump is damaged").at(Where::kOffset, record.offset);
+}
+
+Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
+  Point point{.batches = 0,
+              .counts = {},
+              .data_end = pages_begin_,
+              .journal_end = first_batch_at_,
+              .listed = 0};
+  journal_.go_to(first_batch_at_);
+  while (point.batches < limit) {
+    DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
+    if (!entry || entry->record.kind != PieceKind::kPages) break;
+    const JournalRecord& record = entry->record;
+    if (record.offset != point.data_end || record.length > data_.size()) break;
+    positions_[point.batches % kWindow] = entry->position;
+    ++point.batches;
+    point.data_end += record.length;
+    point.journal_end = entry->end();
+    point.counts += {.stored = record.stored,
+                     .shared = record.shared,
+                     .zero = record.zero,
+                     .missing = record.missing,
+                     .changed_chunks = record.changed};
+  }
+  return point;
+}
+
+Result<bool> KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entry) {
+  const JournalRecord& record = entry.record;
+  if (entry.chunks.size() != batch.chunks().size()) return false;
+  descriptors_.resize(batch.pages());
+  std::span<PageDescriptor> rest(descriptors_);
+  for (size_t i = 0; i < entry.chunks.size(); ++i) {
+    const PlannedChunk& chunk = batch.chunks()[i];
+    if (entry.chunks[i] != chunk.first_pfn / kChunkPages) return false;
+    DW_TRY(target_->read_at(layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
+                            std::as_writable_bytes(rest.first(chunk.kept))));
+    rest = rest.subspan(chunk.kept);
+  }
+  if (digest64(std::as_bytes(std::span(descriptors_))) != record.table_digest) return false;
+  MutableBytes data = data_.bytes().first(record.length);
+  DW_TRY(target_->read_at(record.offset, data));
+  return digest64(data) == record.digest;
+}
+
+Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {
+  uint64_t first = point.batches - std::min(point.batches, kWindow);
+  BatchCursor batches(*plan_);
+  PlannedBatch batch;
+  for (uint64_t sequence = 0; sequence < point.batches; ++sequence) {
+    if (!batches.next(batch)) return sequence;
+    if (sequence < first) continue;
+    journal_.go_to(positions_[sequence % kWindow]);
+    DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
+    if (!entry) return sequence;
+    DW_ASSIGN(bool right, read_batch(batch, *entry));
+    if (!right) return sequence;
+    DW_ASSIGN(bool go_on, visit(batch, entry->record));
+    if (!go_on) return sequence;
+  }
+  return point.batches;
+}
+
+Result<KdumpResume::Point> KdumpResume::find() {
+  DW_ASSIGN(Point point, walk(UINT64_MAX));
+  uint64_t listed = point.batches;
+  for (int step = 0; step < kMaxSteps; ++step) {
+    DW_ASSIGN(uint64_t right,
+              visit_last(point, [](const PlannedBatch&, const JournalRecord&) { return true; }));
+    if (right == point.batches) {
+      point.listed = listed;
+      return point;
+    }
+    DW_ASSIGN(point, walk(right));
+  }
+  return other_dump("too much of the dump is not what its list of checksums says");
+}
+
+Status KdumpResume::remember(const Point& point, const RememberPage& remember) {
+  DW_ASSIGN(PageDecompressor decompressor, PageDecompressor::create());
+  DW_ASSIGN(Buffer page, Buffer::allocate(layout_.block_size));
+  DW_ASSIGN(uint64_t right,
+            visit_last(point,
+                       [&](const PlannedBatch& batch, const JournalRecord& record) -> Result<bool> {
+                         DW_TRY(remember_batch(batch, record, decompressor,
+                                               page.bytes().first(layout_.block_size), remember));
+                         return true;
+                       }));
+  if (right == point.batches) return {};
+  return Error(ErrorKind::kIo, "the dump does not read twice the same").on(target_->path());
+}
+
+// Pages with bytes of their own stand one behind the other, in the order of their descriptors;
+// descriptors that point elsewhere share those of others.
+Status KdumpResume::remember_batch(const PlannedBatch& batch, const JournalRecord& record,
+                                   PageDecompressor& decompressor, MutableBytes page,
+                                   const RememberPage& remember) {
+  uint64_t next = record.offset;
+  uint64_t end = record.offset + record.length;
+  for (const PageDescriptor& descriptor : descriptors_) {
+    bool own = descriptor.size != 0 && descriptor.offset == next &&
+               !is_zero_page(descriptor, layout_) && descriptor.size <= end - next;
+    if (!own) continue;
+    Bytes stored = std::as_const(data_).bytes().subspan(next - record.offset, descriptor.size);
+    next += descriptor.size;
+    Bytes bytes = page;
+    if (descriptor.flags == 0 && stored.size() == page.size())
+      bytes = stored;
+    else if (descriptor.flags == kPageZstd)
+      DW_TRY(decompressor.decompress_zstd(stored, page));
+    else if (descriptor.flags == kPageZlib)
+      DW_TRY(decompressor.decompress_zlib(stored, page));
+    else
+      return other_dump("a page descriptor makes no sense");
+    remember(batch.sequence(), bytes, descriptor.offset, descriptor.size);
+  }
+  return {};
+}
+
+Status KdumpResume::clear_descriptors(const Point& point) {
+  // Each checkpoint writes at most a table's batch of descriptors, before its sync; and three of
+  // them may be on the disk before the journal's record of the first is.
+  uint64_t most = 4 * DescriptorTable::kMaxDescriptors;
+  static constexpr std::array<PageDescriptor, kChunkPages> kNone{};
+  BatchCursor batches(*plan_);
+  PlannedBatch batch;
+  for (uint64_t unlisted = 0; unlisted < most && batches.next(batch);) {
+    if (batch.sequence() < point.batches) continue;
+    for (const PlannedChunk& chunk : batch.chunks())
+      DW_TRY(target_->write_at(layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
+                               std::as_bytes(std::span(kNone).first(chunk.kept))));
+    if (batch.sequence() >= point.listed) unlisted += batch.pages();
+  }
+  return target_->sync();
+}
+
+}  // namespace dw

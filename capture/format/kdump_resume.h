@@ -1,0 +1,84 @@
+// How far an interrupted kdump file is certain to have got, and what a continued dump has to know
+// of what is there.
+//
+// Everything that is read is untrusted. Memory: one batch of pages while it is in use.
+// Thread safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "capture/base/buffer.h"
+#include "capture/base/result.h"
+#include "capture/codec/page_decompressor.h"
+#include "capture/format/dump_writer.h"
+#include "capture/format/kdump_format.h"
+#include "capture/journal/journal_reader.h"
+#include "capture/plan/batch.h"
+#include "capture/target/target.h"
+
+namespace dw {
+
+class KdumpResume {
+ public:
+  // Where the dump goes on.
+  struct Point {
+    uint64_t batches = 0;      // before it
+    PageCounts counts;         // of these
+    uint64_t data_end = 0;     // offset in the file, bytes
+    uint64_t journal_end = 0;  // offset in the journal, bytes
+    uint64_t listed = 0;       // batches that the journal has
+  };
+
+  // `expected`: the header of the journal that a dump of `plan` from its beginning would have.
+  // Errors: kBadInput, with the reason, if the dump on `target` is another one or its head is
+  // damaged. All that is pointed to must outlive it.
+  static Result<KdumpResume> open(Target& target, const JournalHeader& expected, const Plan& plan,
+                                  const KdumpLayout& layout);
+
+  // The last batch up to which the journal vouches for all, and before which enough were read back
+  // and found right.
+  Result<Point> find();
+
+  // Hands over the pages before `point` that later ones may share.
+  Status remember(const Point& point, const RememberPage& remember);
+
+  // Clears the descriptors behind `point` that may have been written: what they point to will be
+  // written again, and may be other pages then.
+  Status clear_descriptors(const Point& point);
+
+ private:
+  // As far back as a page may find its bytes (DuplicateIndex::kReach).
+  static constexpr uint64_t kWindow = 256;
+
+  KdumpResume(Target& target, const Plan& plan, const KdumpLayout& layout, JournalReader journal)
+      : target_(&target), plan_(&plan), layout_(layout), journal_(std::move(journal)) {}
+
+  Status check_head();
+  Status check_piece(const JournalRecord& record);
+  // Walks the journal's batches up to `limit`, and notes where the last kWindow stand.
+  Result<Point> walk(uint64_t limit);
+  // Calls visit(batch, record) for each batch from kWindow before `point` on; stops, with the
+  // batch's sequence, where it returns false.
+  using Visit = std::function<Result<bool>(const PlannedBatch&, const JournalRecord&)>;
+  Result<uint64_t> visit_last(const Point& point, const Visit& visit);
+  // Reads a batch's descriptors into descriptors_ and its data into data_; whether they are what
+  // the record says.
+  Result<bool> read_batch(const PlannedBatch& batch, const JournalEntry& entry);
+  Status remember_batch(const PlannedBatch& batch, const JournalRecord& record,
+                        PageDecompressor& decompressor, MutableBytes page,
+                        const RememberPage& remember);
+
+  Target* target_;
+  const Plan* plan_;
+  KdumpLayout layout_;
+  JournalReader journal_;
+  uint64_t first_batch_at_ = 0;  // position in the journal
+  uint64_t pages_begin_ = 0;     // offset in the file
+  Buffer data_;
+  std::vector<PageDescriptor> descriptors_;
+  std::vector<uint64_t> positions_;  // of the batches walked last, by sequence % kWindow
+};
+
+}  // namespace dw

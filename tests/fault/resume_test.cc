@@ -1,0 +1,238 @@
+// A dump that was interrupted anywhere, and continued, is the dump of a run that nothing happened
+// to: byte for byte, and its journal too.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "capture/target/memory_target.h"
+#include "tests/fault/crash_target.h"
+#include "tests/fault/writer_subject.h"
+#include "tests/unit/support/capture.h"
+#include "tests/unit/support/text.h"
+#include "tests/unit/support/thinning.h"
+#include "tests/unit/support/time_limit.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+using Image = std::vector<std::byte>;
+
+constexpr unsigned kLimitSeconds = 240;
+constexpr CaptureSettings kSettings[] = {
+    {.compression = {}, .checkpoint_each_batch = true},
+    {.compression = {.compression = Compression::kNone}, .checkpoint_each_batch = true},
+    {.compression = {}, .threads = 2, .checkpoint_each_batch = false},
+};
+
+// What an interrupted run left.
+struct Remains {
+  Image dump;
+  Image sums;
+};
+
+void put(MemoryTarget& target, const Remains& remains) {
+  REQUIRE(target.write_at(0, remains.dump).ok());
+  REQUIRE(target.append_sums(remains.sums).ok());
+  REQUIRE(target.sync().ok());
+  REQUIRE(target.publish().ok());
+}
+
+// A capture that nothing happened to.
+struct Whole {
+  Whole(const Vmcore& vmcore_in, const CaptureSettings& settings_in)
+      : vmcore(vmcore_in), settings(settings_in) {
+    MemoryTarget target;
+    REQUIRE(capture_into(target, vmcore, settings).ok());
+    REQUIRE(target.synced_state() == MemoryTarget::State::kSealed);
+    dump = target.synced();
+    sums = target.synced_sums();
+    CrashTarget counting;
+    REQUIRE(capture_into(counting, vmcore, settings).ok());
+    calls = counting.calls();
+  }
+
+  // Returns how many batches were kept.
+  uint64_t check_continued(const Remains& remains) const {
+    MemoryTarget target;
+    put(target, remains);
+    Result<uint64_t> kept = resume_into(target, vmcore, settings);
+    REQUIRE_MESSAGE(kept.ok(), text_of(kept));
+    CHECK(target.synced_state() == MemoryTarget::State::kSealed);
+    CHECK((target.synced() == dump));
+    CHECK((target.synced_sums() == sums));
+    return *kept;
+  }
+
+  const Vmcore& vmcore;
+  const CaptureSettings& settings;
+  Image dump;
+  Image sums;
+  uint64_t calls = 0;
+};
+
+// Of the list, what was synced and any part of what was not.
+Image partly_durable_sums(const CrashTarget& target, uint64_t seed) {
+  Image sums = target.written_sums();
+  size_t least = std::min(target.durable_sums().size(), sums.size());
+  sums.resize(least + seed * 7919 % (sums.size() - least + 1));
+  return sums;
+}
+
+}  // namespace
+
+TEST_CASE("resume: a run that is killed at any call") {
+  TimeLimit limit(kLimitSeconds);
+  Subject subject;
+  for (const CaptureSettings& settings : kSettings) {
+    Whole whole(subject.vmcore, settings);
+    uint64_t most = 0;
+    for (uint64_t k = 0; k < whole.calls; k += kThinning) {
+      CAPTURE(k);
+      MemoryTarget memory;
+      FaultTarget target(memory, k, EIO);
+      CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+      if (memory.state() != MemoryTarget::State::kPublished) continue;
+      most = std::max(most, whole.check_continued({memory.content(), memory.sums()}));
+    }
+    CHECK(most == kChunks);
+  }
+}
+
+TEST_CASE("resume: a run that stopped because the disk was full for a moment") {
+  TimeLimit limit(kLimitSeconds);
+  Subject subject;
+  for (const CaptureSettings& settings : kSettings) {
+    Whole whole(subject.vmcore, settings);
+    for (uint64_t k = 0; k < whole.calls; k += kThinning) {
+      CAPTURE(k);
+      CrashTarget target(k, ENOSPC);
+      CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+      if (target.state() != CrashTarget::State::kPublished) continue;
+      whole.check_continued({target.durable(), target.durable_sums()});
+    }
+  }
+}
+
+TEST_CASE("resume: of what was not synced any part may be there") {
+  TimeLimit limit(kLimitSeconds);
+  Subject subject;
+  for (const CaptureSettings& settings : kSettings) {
+    Whole whole(subject.vmcore, settings);
+    CrashTarget target;
+    uint64_t images = 0;
+    uint64_t before = 0;
+    target.on_change = [&] {
+      if (target.state() != CrashTarget::State::kPublished || target.calls() % kThinning != 0)
+        return;
+      uint64_t kept = whole.check_continued({target.durable(), target.durable_sums()});
+      CHECK(kept >= before);
+      before = kept;
+      for (uint64_t seed = 1; seed <= 4; ++seed, ++images)
+        whole.check_continued({target.partly_durable(target.calls() * 100 + seed),
+                               partly_durable_sums(target, target.calls() + seed)});
+    };
+    REQUIRE(capture_into(target, subject.vmcore, settings).ok());
+    CHECK(images > 0);
+  }
+}
+
+TEST_CASE("resume: a run that continues is itself cut off, again and again") {
+  TimeLimit limit(kLimitSeconds);
+  Subject subject;
+  for (const CaptureSettings& settings : kSettings) {
+    Whole whole(subject.vmcore, settings);
+    for (uint64_t calls = 5; calls < 60; calls += 3 * kThinning) {
+      CAPTURE(calls);
+      MemoryTarget first;
+      FaultTarget cut(first, whole.calls / 3, EIO);
+      CHECK_FALSE(capture_into(cut, subject.vmcore, settings).ok());
+      if (first.state() != MemoryTarget::State::kPublished) continue;
+      Remains remains{first.content(), first.sums()};
+      for (int turn = 0; turn < 3; ++turn) {
+        MemoryTarget memory;
+        put(memory, remains);
+        FaultTarget again(memory, calls, EIO);
+        if (resume_into(again, subject.vmcore, settings).ok()) break;
+        if (memory.state() == MemoryTarget::State::kSealed) break;
+        remains = {memory.content(), memory.sums()};
+      }
+      whole.check_continued(remains);
+    }
+  }
+}
+
+TEST_CASE("resume: damage sends it back to where the dump is right") {
+  TimeLimit limit(kLimitSeconds);
+  Subject subject;
+  const CaptureSettings& settings = kSettings[0];
+  Whole whole(subject.vmcore, settings);
+  MemoryTarget memory;
+  FaultTarget target(memory, whole.calls - 8, EIO);
+  CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+  REQUIRE(memory.state() == MemoryTarget::State::kPublished);
+  uint64_t undamaged = whole.check_continued({memory.content(), memory.sums()});
+  uint64_t refused = 0;
+  uint64_t earlier = 0;
+  for (size_t at = 0; at < memory.content().size(); at += 997 * kThinning) {
+    CAPTURE(at);
+    Remains remains{memory.content(), memory.sums()};
+    remains.dump[at] ^= std::byte{4};
+    MemoryTarget damaged;
+    put(damaged, remains);
+    Result<uint64_t> kept = resume_into(damaged, subject.vmcore, settings);
+    if (!kept.ok()) {  // the head: it cannot be mended, and stays as it was
+      CHECK(kept.error().kind() == ErrorKind::kBadInput);
+      CHECK((damaged.content() == remains.dump));
+      CHECK((damaged.sums() == remains.sums));
+      ++refused;
+      continue;
+    }
+    if (*kept < undamaged) ++earlier;
+    CHECK((damaged.synced() == whole.dump));
+    CHECK((damaged.synced_sums() == whole.sums));
+  }
+  CHECK(refused > 0);
+  CHECK(earlier > 0);
+}
+
+TEST_CASE("resume: another crash's dump, or another plan's, is left as it is") {
+  Subject subject;
+  const CaptureSettings& settings = kSettings[0];
+  Whole whole(subject.vmcore, settings);
+  MemoryTarget memory;
+  FaultTarget target(memory, whole.calls - 8, EIO);
+  CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+  Remains remains{memory.content(), memory.sums()};
+
+  VmcoreBuilder other = eight_chunks();
+  other.add_prstatus(4711);
+  TemporaryVmcore other_file(other);
+  Vmcore other_vmcore = std::move(Vmcore::open(other_file.path()).value());
+  CaptureSettings level = settings;
+  level.compression.level = 3;
+  for (auto [vmcore, with] :
+       {std::pair(&other_vmcore, settings), std::pair(&subject.vmcore, level)}) {
+    MemoryTarget standing;
+    put(standing, remains);
+    Result<uint64_t> kept = resume_into(standing, *vmcore, with);
+    REQUIRE_FALSE(kept.ok());
+    CHECK(kept.error().kind() == ErrorKind::kBadInput);
+    CHECK((standing.content() == remains.dump));
+    CHECK((standing.sums() == remains.sums));
+  }
+  for (size_t size : {size_t{0}, sizeof(JournalHeader), remains.sums.size() / 3}) {
+    MemoryTarget standing;
+    Remains cut = remains;
+    cut.sums.resize(size);
+    put(standing, cut);
+    Result<uint64_t> kept = resume_into(standing, subject.vmcore, settings);
+    if (kept.ok()) continue;
+    CHECK(kept.error().kind() == ErrorKind::kBadInput);
+    CHECK((standing.content() == remains.dump));
+  }
+}

@@ -23,6 +23,7 @@ struct Arguments {
   std::optional<std::string> source;
   std::optional<std::string> config_path;
   std::optional<ProgressMode> progress;
+  Resume resume = Resume::kAuto;
   bool help = false;
 };
 
@@ -39,6 +40,9 @@ Status set_own_option(Arguments& arguments, const std::string& name, const std::
   } else if (name == "progress") {
     arguments.progress = parse_progress_mode(value);
     if (!arguments.progress) return usage("--progress is auto, plain, json or none", value);
+  } else if (name == "resume") {
+    if (value != "auto" && value != "never") return usage("--resume is auto or never", value);
+    arguments.resume = value == "never" ? Resume::kNever : Resume::kAuto;
   } else if (name == "target") {
     arguments.targets.push_back(value);
   } else {
@@ -170,6 +174,8 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   if (options.help) return options;
   if (arguments.source) options.source = *arguments.source;
   if (arguments.progress) options.progress = *arguments.progress;
+
+  options.resume = arguments.resume;
 
   bool lenient = is_crash(options);
   Config config;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "capture/base/result.h"
+#include "capture/cli/dump_place.h"
 #include "capture/cli/saving.h"
 #include "capture/report/progress.h"
 
@@ -21,6 +22,7 @@ struct CaptureOptions {
   unsigned threads = 0;       // 0: one for each CPU
   std::string hostname;       // empty: the crashed kernel's
   uint64_t memory_limit = 0;  // bytes; 0: half of what is available
+  Resume resume = Resume::kAuto;
   ProgressMode progress = ProgressMode::kPlain;
   bool help = false;
 };

@@ -26,9 +26,8 @@ JsonObject counts_json(const ClassCounts& counts) {
   return object;
 }
 
-std::string report_text(const CaptureOptions& options, const Saving& saving,
-                        const CrashFacts& facts, const ClassCounts& counts,
-                        const CaptureReport& report) {
+std::string report_text(const Saving& saving, int dump_level, const CrashFacts& facts,
+                        const ClassCounts& counts, const CaptureReport& report) {
   JsonObject saved;
   saved.add("stored", report.pages.stored)
       .add("shared", report.pages.shared)
@@ -40,7 +39,7 @@ std::string report_text(const CaptureOptions& options, const Saving& saving,
       .add("build_id", facts.vmcoreinfo.build_id().value_or(""))
       .add("nodename", facts.utsname.nodename)
       .add("crash_time", iso_time(facts.crash_seconds))
-      .add("dump_level", options.dump_level)
+      .add("dump_level", dump_level)
       .add("format", name_of(saving.format))
       .add("compression", name_of(saving.compression.compression))
       .add("compression_level", saving.compression.level)

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "capture/cli/capture_options.h"
 #include "capture/cli/crash_facts.h"
+#include "capture/cli/saving.h"
 #include "capture/kernel/layout.h"
 #include "capture/pipeline/batch_output.h"
 #include "capture/plan/window_classifier.h"
@@ -26,9 +26,8 @@ struct CaptureReport {
   uint64_t elapsed_ms = 0;
 };
 
-[[nodiscard]] std::string report_text(const CaptureOptions& options, const Saving& saving,
-                                      const CrashFacts& facts, const ClassCounts& counts,
-                                      const CaptureReport& report);
+[[nodiscard]] std::string report_text(const Saving& saving, int dump_level, const CrashFacts& facts,
+                                      const ClassCounts& counts, const CaptureReport& report);
 
 // What could not be found out about the kernel, and what it costs. One line each.
 void print_gaps(const VmcoreLayout& layout);

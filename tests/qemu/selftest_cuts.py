@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
@@ -21,7 +22,7 @@ from harness.synthetic import PAGE, KdumpFile, guest_pages
 from harness.write_log import WriteLog
 from selftest_disk import make_log
 
-__all__ = ["CutDumpTest", "PowerCutsTest", "ProgressTest"]
+__all__ = ["CutDumpTest", "CutStreamTest", "PowerCutsTest", "ProgressTest"]
 
 FOLDER = "guest.example-20260102T030405Z"
 PAGES = 512
@@ -40,7 +41,9 @@ class Folder(unittest.TestCase):
         self.folder = Path(holder.name)
 
 
-class CutDumpTest(Folder):
+class CutDumpFolder(Folder):
+    """A folder of dumps after a cut, and the guest's RAM."""
+
     def setUp(self) -> None:
         super().setUp()
         self.pages = guest_pages(PAGES)
@@ -55,8 +58,8 @@ class CutDumpTest(Folder):
         dump.write(self.crash / folder / name)
         return dump
 
-    def change(self, offset: int, data: bytes) -> None:
-        with open(self.crash / FOLDER / "vmcore.incomplete", "r+b") as file:
+    def change(self, offset: int, data: bytes, name: str = "vmcore.incomplete") -> None:
+        with open(self.crash / FOLDER / name, "r+b") as file:
             file.seek(offset)
             file.write(data)
 
@@ -66,6 +69,8 @@ class CutDumpTest(Folder):
     def assert_wrong(self, why: str) -> None:
         self.assertRegex("\n".join(self.judge().complaints), why)
 
+
+class CutDumpTest(CutDumpFolder):
     def test_incomplete_dump_passes(self) -> None:
         self.write(missing=set(range(100, 400)))
         found = self.judge()
@@ -125,6 +130,52 @@ class CutDumpTest(Folder):
         self.assert_wrong("a dump in elsewhere")
         self.write(folder="guest.example-20260102T030405Z-2")
         self.assert_wrong("2 dumps")
+
+
+class CutStreamTest(CutDumpFolder):
+    """A script in place of dumpwright "converts" a stream, which is a kdump file here."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.executable = self.folder / "dumpwright"
+        self.dump = self.write("vmcore.zst.incomplete", missing=set(range(100, 400)))
+        self.answer(present=212)
+
+    def answer(self, *, present: int, status: int = 3) -> None:
+        pages = {"kept": 512, "stored": present - 12, "zero": 12} if present else {"kept": 512, "stored": 0, "zero": 0}
+        info = json.dumps({"complete": False, "cut_at": 777, "pages": pages})
+        self.executable.write_text(f"#!/bin/sh\nif [ $1 = info ]; then echo '{info}'; exit; fi\n"
+                                   f"shift 5; [ {status} = 1 ] || cp $1 $2; exit {status}\n")
+        self.executable.chmod(0o755)
+
+    def judge(self) -> CutDump:
+        found = judge(self.crash, 1, self.truth, self.executable)
+        (self.crash / FOLDER / "converted").unlink(missing_ok=True)
+        return found
+
+    def test_cut_stream_passes(self) -> None:
+        found = self.judge()
+        self.assertEqual((found.state, found.described, found.described_end, found.complaints),
+                         (State.INCOMPLETE, 212, 777, []))
+
+    def test_wrong_page_is_found(self) -> None:
+        self.change(self.dump.data_offsets[50] + 5, b"!!!", "vmcore.zst.incomplete")
+        self.assert_wrong("211 can be read")
+
+    def test_wrong_count_is_found(self) -> None:
+        self.answer(present=213)
+        self.assert_wrong("info: complete, kept, present are")
+
+    def test_refusal_is_found_unless_no_page_is_there(self) -> None:
+        self.answer(present=212, status=1)
+        self.assert_wrong("exit 1")
+        self.answer(present=0, status=1)
+        self.assertEqual(self.judge().complaints, [])
+        self.answer(present=0)
+        self.assert_wrong("exit 3")
+
+    def test_without_dumpwright_it_fails(self) -> None:
+        self.assertTrue(judge(self.crash, 1, self.truth, None).complaints)
 
 
 class ProgressTest(Folder):

@@ -142,6 +142,7 @@ CELLS: tuple[Cell, ...] = (
     # The power goes in the middle; see run --power-cuts.
     Cell("power-cut", power_cuts=5),
     Cell("power-cut-xfs", power_cuts=5, file_system="xfs"),
+    Cell("power-cut-stream", power_cuts=5, config=("format stream",)),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

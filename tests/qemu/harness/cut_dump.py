@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import json
 import re
@@ -14,7 +15,10 @@ from harness.checks import RamTruth, ramcheck
 from harness.kdump import read_bitmaps
 from harness.saved import DUMP_FOLDER
 
-_STAGED, _INCOMPLETE, _SEALED = "vmcore.new", "vmcore.incomplete", "vmcore"
+_STAGED = "vmcore.new"
+_KDUMP, _STREAM = "vmcore", "vmcore.zst"
+_SEALED = (_KDUMP, _STREAM)
+_PUBLISHED = tuple(name + ".incomplete" for name in _SEALED)
 _SIGNATURE = b"KDUMP   "
 _STATUS_INCOMPLETE = 8
 _DESCRIPTOR = struct.Struct("<QIIQ")  # offset, size, flags, page flags
@@ -46,7 +50,7 @@ def _signature(path: Path) -> bytes:
 def find_state(crash: Path) -> tuple[State, Path | None, list[str]]:
     """The dump in a folder that may be missing. Before it is published, nothing may look like one."""
     files = [path for path in crash.rglob("*") if path.is_file()]
-    dumps = [path for path in files if path.name in (_INCOMPLETE, _SEALED)]
+    dumps = [path for path in files if path.name in _SEALED + _PUBLISHED]
     wrong = [f"{path.parent.name}/{path.name} looks like a dump" for path in files
              if path not in dumps and path.name != _STAGED and _signature(path) == _SIGNATURE]
     if len(dumps) > 1:
@@ -55,7 +59,7 @@ def find_state(crash: Path) -> tuple[State, Path | None, list[str]]:
         return State.NONE, None, wrong
     if not DUMP_FOLDER.fullmatch(dumps[0].parent.name):
         wrong.append(f"a dump in {dumps[0].parent.name}")
-    return State.SEALED if dumps[0].name == _SEALED else State.INCOMPLETE, dumps[0], wrong
+    return State.SEALED if dumps[0].name in _SEALED else State.INCOMPLETE, dumps[0], wrong
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,36 @@ def read_table(dump: Path) -> Table:
     return Table(bool(status & _STATUS_INCOMPLETE), kept, len(whole), end)
 
 
-def _check_info(executable: Path, dump: Path, table: Table) -> list[str]:
-    """dumpwright has to open it and to say how complete it is."""
+@dataclass(frozen=True)
+class Info:
+    """What dumpwright says of a dump."""
+
+    complete: bool
+    kept: int
+    present: int
+    cut_at: int | None
+
+
+def _ask(executable: Path, dump: Path) -> Info:
     said = json.loads(run_tool([executable, "info", "--json", dump], timeout_s=60))
     pages = said["pages"]
-    found = (said["complete"], pages["kept"], pages["stored"] + pages["zero"])
+    return Info(said["complete"], pages["kept"], pages["stored"] + pages["zero"], said.get("cut_at"))
+
+
+def _convert(executable: Path, stream: Path, info: Info) -> tuple[Path | None, Table]:
+    """A stream as a kdump file, unless it has no page, which `convert` has to refuse."""
+    end = stream.stat().st_size if info.cut_at is None else info.cut_at
+    plain = stream.with_name("converted")
+    run_tool([executable, "convert", "--compress", "none", "--progress", "none", stream, plain], timeout_s=120,
+             ok=(0, 3) if info.present else (1,))
+    if not info.present:
+        return None, Table(True, info.kept, 0, end)
+    return plain, dataclasses.replace(read_table(plain), described_end=end)
+
+
+def _check_info(info: Info, table: Table) -> list[str]:
+    """dumpwright has to say how complete it is."""
+    found = (info.complete, info.kept, info.present)
     expected = (not table.incomplete, table.kept, table.described)
     return [] if found == expected else [f"info: complete, kept, present are {found}, not {expected}"]
 
@@ -105,21 +134,32 @@ def _check_pages(dump: Path, table: Table, level: int, truth: RamTruth, partial:
 
 
 def judge(crash: Path, level: int, truth: RamTruth, executable: Path | None) -> CutDump:
-    """`crash` holds the folders of dumps; it may be missing."""
+    """`crash` holds the folders of dumps; it may be missing. Without an executable nothing is asked of it, and streams
+    cannot be judged."""
     state, dump, complaints = find_state(crash)
     result = CutDump(state, complaints=complaints)
-    if dump is None:
-        return result
-    try:
-        table = read_table(dump)
-        result.kept, result.described, result.described_end = table.kept, table.described, table.described_end
-        if state == State.SEALED and table.incomplete:
-            complaints.append("its name is a finished dump's, its status INCOMPLETE")
-        if not table.incomplete and table.described != table.kept:
-            complaints.append("its status is a finished dump's, but pages are missing")
-        if executable is not None:
-            complaints += _check_info(executable, dump, table)
-        complaints += _check_pages(dump, table, level, truth, table.incomplete)
-    except HarnessError as error:
-        complaints.append(f"{dump.name}: {error}")
+    if dump is not None:
+        try:
+            _judge_dump(result, dump, level, truth, executable)
+        except HarnessError as error:
+            complaints.append(f"{dump.name}: {error}")
     return result
+
+
+def _judge_dump(result: CutDump, dump: Path, level: int, truth: RamTruth, executable: Path | None) -> None:
+    info = _ask(executable, dump) if executable is not None else None
+    if dump.name.startswith(_STREAM):
+        if executable is None or info is None:
+            raise HarnessError("a stream cannot be judged without dumpwright")
+        plain, table = _convert(executable, dump, info)
+    else:
+        plain, table = dump, read_table(dump)
+    result.kept, result.described, result.described_end = table.kept, table.described, table.described_end
+    if result.state == State.SEALED and table.incomplete:
+        result.complaints.append("its name is a finished dump's, its status INCOMPLETE")
+    if not table.incomplete and table.described != table.kept:
+        result.complaints.append("its status is a finished dump's, but pages are missing")
+    if info is not None:
+        result.complaints += _check_info(info, table)
+    if plain is not None:
+        result.complaints += _check_pages(plain, table, level, truth, table.incomplete)

@@ -20,7 +20,10 @@ umount "$2" || exit 1
 exit $status
 """
 _EXTENTS = _MOUNT + """
-filefrag -v -b512 "$2"/crash/*/vmcore && umount "$2"
+for dump in "$2"/crash/*/vmcore "$2"/crash/*/vmcore.zst; do
+  if [ -e "$dump" ]; then filefrag -v -b512 "$dump" || exit 1; fi
+done
+umount "$2"
 """
 _EXTENT_LINE = re.compile(r"^ *\d+: *(\d+)\.\. *(\d+): *(\d+)\.\. *(\d+): *(\d+):", re.MULTILINE)
 _CHECK: dict[str, list[str | Path]] = {"ext4": ["e2fsck", "-f", "-n"], "xfs": ["xfs_repair", "-n", "-f"]}

@@ -20,7 +20,7 @@ from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.machine import Machine
 from harness.power_cell import check_cell, logged_disk
-from harness.saved import check_name, get_dump
+from harness.saved import check_name, get_dump, saved_bytes
 
 LOCK_LIMIT_S = 900
 
@@ -91,7 +91,7 @@ def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Res
         if keep:
             _keep_ram(machine, work)
         dump = get_dump(cell, machine.dump_disk, work)
-        result.dump_bytes = dump.stat().st_size
+        result.dump_bytes = saved_bytes(dump)
         result.checks = _check(cell, kernel, dump, machine, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 

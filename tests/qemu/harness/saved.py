@@ -9,11 +9,13 @@ from pathlib import Path
 from harness.base import HarnessError, run_tool
 from harness.cells import Cell
 from harness.checks import Check
+from harness.formats import plain_stream
 from harness.initrds import fetch_peer
 from harness.mounted import copy_crash
 
 DUMP_FOLDER = re.compile(r"[A-Za-z0-9._-]{1,64}-\d{8}T\d{6}Z")
 GUEST_NAME = "guest.example"  # set by guest/init-first
+STREAM = "vmcore.zst"
 
 
 def extract(file_system: str, dump_disk: Path, work: Path) -> Path:
@@ -44,7 +46,8 @@ def _contents(folder: Path) -> str:
 
 def find_dump(crash_folder: Path) -> Path:
     """The one finished dump that dumpwright left, by its specified names."""
-    dumps = [path for path in crash_folder.glob("*/vmcore") if DUMP_FOLDER.fullmatch(path.parent.name)]
+    dumps = [path for name in ("vmcore", STREAM) for path in crash_folder.glob(f"*/{name}")
+             if DUMP_FOLDER.fullmatch(path.parent.name)]
     unfinished = list(crash_folder.rglob("*.incomplete"))
     if len(dumps) != 1 or unfinished:
         raise HarnessError(f"expected one HOST-TIME/vmcore and nothing incomplete, found: "
@@ -76,8 +79,17 @@ def convert_raw(crash_folder: Path, cell: Cell) -> Path:
 
 
 def get_dump(cell: Cell, dump_disk: Path, work: Path) -> Path:
-    """The dump; the copied vmcore itself if the cell compares."""
+    """The dump, a stream decompressed; the copied vmcore itself if the cell compares."""
     folder = extract(cell.file_system, dump_disk, work)
     if cell.compare:
         return raw_vmcore(folder)
-    return convert_raw(folder, cell) if cell.saver == "raw" else find_dump(folder)
+    if cell.saver == "raw":
+        return convert_raw(folder, cell)
+    dump = find_dump(folder)
+    return plain_stream(dump, "zstd", dump.with_name("vmcore")) if dump.name == STREAM else dump
+
+
+def saved_bytes(dump: Path) -> int:
+    """What it took on the disk: a stream was decompressed beside itself."""
+    stream = dump.with_name(STREAM)
+    return (stream if stream.exists() else dump).stat().st_size

@@ -22,6 +22,14 @@ Error other_dump(const char* what) {
   return Error(ErrorKind::kBadInput, what).hint("it stays as it is");
 }
 
+// Whether `into` could be read: a file may end before what the journal says of it.
+Result<bool> is_there(Target& target, uint64_t offset, MutableBytes into) {
+  Status read = target.read_at(offset, into);
+  if (read.ok()) return true;
+  if (read.error().kind() == ErrorKind::kBadInput) return false;
+  return read.error();
+}
+
 bool is_zero_page(const PageDescriptor& descriptor, const KdumpLayout& layout) {
   return descriptor.offset == layout.data_offset;
 }
@@ -113,14 +121,16 @@ Result<bool> KdumpResume::read_batch(const PlannedBatch& batch, const JournalEnt
   for (size_t i = 0; i < entry.chunks.size(); ++i) {
     const PlannedChunk& chunk = batch.chunks()[i];
     if (entry.chunks[i] != chunk.first_pfn / kChunkPages) return false;
-    DW_TRY(target_->read_at(layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
-                            std::as_writable_bytes(rest.first(chunk.kept))));
+    DW_ASSIGN(bool there,
+              is_there(*target_, layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
+                       std::as_writable_bytes(rest.first(chunk.kept))));
+    if (!there) return false;
     rest = rest.subspan(chunk.kept);
   }
   if (digest64(std::as_bytes(std::span(descriptors_))) != record.table_digest) return false;
   MutableBytes data = data_.bytes().first(record.length);
-  DW_TRY(target_->read_at(record.offset, data));
-  return digest64(data) == record.digest;
+  DW_ASSIGN(bool there, is_there(*target_, record.offset, data));
+  return there && digest64(data) == record.digest;
 }
 
 Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {

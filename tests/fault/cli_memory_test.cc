@@ -6,7 +6,9 @@
 #include <string>
 
 #include "tests/fault/cli_support.h"
+#include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/memory_cgroup.h"
+#include "tests/unit/support/mounts.h"
 #include "tests/unit/support/text.h"
 
 using namespace dw;
@@ -121,6 +123,31 @@ TEST_CASE("memory: a cgroup of the budget's size is enough, page cache included"
     CHECK(cgroup.peak() > budget(threads) / 2);
     CHECK(cgroup.peak() <= budget(threads));
     CHECK(check_dump(stage.dump(), pages, true).right == pages.size());
+  }
+}
+
+TEST_CASE("memory: a cgroup of the budget's size is enough to go on with a dump") {
+  if (!may_mount()) return;
+  Stage stage(160);
+  TempDir small;
+  SmallDisk disk(small.path(), "size=100m");
+  for (const char* format : {"kdump"}) {
+    Outcome full = run(stage.command_for(2, format, "zstd", small.path()));
+    REQUIRE_MESSAGE(full.status == 3, full.err);
+    for (unsigned threads : {1U, 4U}) {
+      CAPTURE(std::string(format));
+      CAPTURE(threads);
+      std::filesystem::remove_all(stage.dumps());
+      std::filesystem::copy(small.path(), stage.dumps(), std::filesystem::copy_options::recursive);
+      MemoryCgroup cgroup(budget(threads));
+      Outcome outcome =
+          run(cgroup.inside(stage.command_for(threads, format, "zstd", stage.dumps())));
+      REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+      CHECK(contains(outcome.err, "going on with an interrupted dump"));
+      CHECK(cgroup.killed() == 0);
+      CHECK(cgroup.peak() <= budget(threads));
+    }
+    std::filesystem::remove_all(small / kSmallName);
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 namespace dw {
 
 PageHash hash_of(Bytes page, uint64_t seed) {
@@ -14,45 +16,51 @@ uint64_t hash_seed_of(Bytes notes) { return XXH3_64bits(notes.data(), notes.size
 Result<DuplicateIndex> DuplicateIndex::create() {
   DuplicateIndex index;
   DW_ASSIGN(index.memory_, Buffer::allocate(memory_bytes()));
-  // The buffer's zeros are free entries.
+  // The buffer's zeros are heads without a page.
   index.entries_ = reinterpret_cast<Entry*>(index.memory_.data());
+  index.heads_ = reinterpret_cast<Head*>(index.memory_.data() + kEntries * sizeof(Entry));
   return index;
-}
-
-// More batches than 2^32 are 4 PiB of pages.
-uint32_t DuplicateIndex::turn_of(uint64_t sequence) {
-  DW_CHECK(sequence < UINT32_MAX);
-  return static_cast<uint32_t>(sequence) + 1;
-}
-
-std::span<DuplicateIndex::Entry> DuplicateIndex::bucket(const PageHash& hash) const {
-  return {entries_ + hash.low % (kEntries / kWays) * kWays, kWays};
 }
 
 std::optional<DuplicateIndex::Place> DuplicateIndex::find(uint64_t sequence,
                                                           const PageHash& hash) const {
-  uint32_t now = turn_of(sequence);
-  for (const Entry& entry : bucket(hash)) {
-    uint32_t turn = entry.turn.load(std::memory_order_relaxed);
-    bool visible = turn != 0 && turn + kDistance <= now && now <= turn + kReach;
-    if (visible && entry.hash == hash) return Place{.where = entry.where, .size = entry.size};
+  if (sequence < kDistance) return std::nullopt;
+  uint64_t begin_visible = begin(first_visible(sequence));
+  uint64_t end_visible = begin(sequence - kDistance + 1);
+  unsigned seen = 0;
+  // Numbers descend, so those that are too new come first. They are not counted: how many there are
+  // depends on how far the committer is.
+  for (uint64_t number = head(hash).load(std::memory_order_acquire);
+       number > begin_visible && seen < kMaxSeen; number -= entry(number).back) {
+    if (number > end_visible) continue;
+    const Entry& candidate = entry(number);
+    if (candidate.hash == hash) return Place{.where = candidate.where, .size = candidate.size};
+    ++seen;
   }
   return std::nullopt;
 }
 
-void DuplicateIndex::add(uint64_t sequence, const PageHash& hash, const Place& place) {
-  uint32_t now = turn_of(sequence);
-  for (Entry& entry : bucket(hash)) {
-    uint32_t turn = entry.turn.load(std::memory_order_relaxed);
-    // Batches from `sequence` + 1 on are being worked on.
-    if (turn != 0 && now + uint64_t{1} <= turn + kReach) continue;
-    entry.turn.store(0, std::memory_order_relaxed);
-    entry.size = place.size;
-    entry.where = place.where;
-    entry.hash = hash;
-    entry.turn.store(now, std::memory_order_relaxed);
-    return;
-  }
+void DuplicateIndex::begin_batch(uint64_t sequence) {
+  DW_CHECK(sequence >= batch_);
+  uint64_t gap = std::min(sequence - batch_, kBegins);
+  batch_ = sequence;
+  for (uint64_t i = 0; i < gap; ++i) begin(sequence - i) = added_;
 }
+
+void DuplicateIndex::add(uint64_t sequence, const PageHash& hash, const Place& place) {
+  begin_batch(sequence);
+  DW_CHECK(added_ - begin(sequence) < kBatchEntries);
+  Head& newest = head(hash);
+  uint64_t number = ++added_;
+  uint64_t back = number - newest.load(std::memory_order_relaxed);
+  // What is farther back than the ring is long may as well be nowhere.
+  entry(number) = {.hash = hash,
+                   .where = place.where,
+                   .size = place.size,
+                   .back = static_cast<uint32_t>(std::min<uint64_t>(back, UINT32_MAX))};
+  newest.store(number, std::memory_order_release);
+}
+
+void DuplicateIndex::end_batch(uint64_t sequence) { begin_batch(sequence + 1); }
 
 }  // namespace dw

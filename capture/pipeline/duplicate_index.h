@@ -1,22 +1,25 @@
 // Where the pages of earlier batches stand in the file, so that a page with the same bytes need not
 // be stored again.
 //
-// A batch sees exactly those that are kDistance to kReach batches back: far enough for all of them
-// to be written whatever the number of threads, and no farther than the table is sure to remember.
-// So what it finds depends on the plan and the pages alone, and a dump that is continued can fill
-// the table again. Pages are told apart by 128 bits of XXH3 with a seed that nobody could know
-// before the crash.
+// A batch sees exactly the pages that were stored kDistance to kReach batches back: far enough for
+// all of them to be written whatever the number of threads, and no farther than the table is sure
+// to remember. So what it finds depends on the pages of those batches alone, and a dump that is
+// continued fills the table again from the last kReach batches in the file. Pages are told apart by
+// 128 bits of XXH3 with a seed that nobody could know before the crash.
 //
-// Thread safety: find() from any thread while one thread calls add(), as long as the batches that
-// are worked on are at most kDistance ahead of the last one added. An entry that a batch in work
-// can see is never written: it was complete kDistance batches ago, and is replaced only once it is
-// too far back for all of them. Others are told by their sequence, which is atomic.
+// A ring of entries in the order in which they were added, chained by hash, the newest first. Pages
+// are counted from 1 on; the page with number n stands in entry (n - 1) % kEntries.
+//
+// Thread safety: find() from any thread while one thread adds, as long as the batches that are
+// worked on are later than the one being added, by less than kDistance, and a worker learns of its
+// batch after the one kDistance back was ended. An entry that such a batch may read is complete
+// before its number can be seen, and is replaced only once it is too far back for all of them.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>
-#include <span>
 
 #include "capture/base/buffer.h"
 #include "capture/base/bytes.h"
@@ -38,7 +41,14 @@ struct PageHash {
 class DuplicateIndex {
  public:
   static constexpr uint64_t kDistance = 32;
-  static constexpr uint64_t kReach = 256;
+  static constexpr uint64_t kReach = 255;
+  // That one batch may add.
+  static constexpr uint64_t kBatchEntries = 256;
+  // Of the pages that a batch can see, find() looks at this many with a like hash, so that a walk
+  // ends soon; the others, which it passes over, are fewer than kDistance batches have. More than
+  // a few are alike only where the same bytes were stored by batch after batch, before they could
+  // be seen.
+  static constexpr unsigned kMaxSeen = 128;
 
   struct Place {
     uint64_t where;  // offset in the file
@@ -47,36 +57,52 @@ class DuplicateIndex {
 
   // Error kNoMemory.
   static Result<DuplicateIndex> create();
-  [[nodiscard]] static size_t memory_bytes() { return kEntries * sizeof(Entry); }
+  [[nodiscard]] static size_t memory_bytes() {
+    return kEntries * sizeof(Entry) + kHeads * sizeof(Head);
+  }
 
   // Batch `sequence` and those behind it see nothing of the batches before this one.
   [[nodiscard]] static uint64_t first_visible(uint64_t sequence) {
     return sequence < kReach ? 0 : sequence - kReach;
   }
 
-  // For a page of batch `sequence`.
+  // For a page of batch `sequence`: of the same pages that it can see, the one added last.
   [[nodiscard]] std::optional<Place> find(uint64_t sequence, const PageHash& hash) const;
-  // A page that batch `sequence` stored. Ascending. Forgotten at once if its bucket is full.
+  // A page that batch `sequence` stored. Ascending.
   void add(uint64_t sequence, const PageHash& hash, const Place& place);
+  // Neither batch `sequence` nor one before it will add any more.
+  void end_batch(uint64_t sequence);
 
  private:
-  // As many as the batches in reach can have pages.
-  static constexpr size_t kEntries = kReach * 256;
-  static constexpr size_t kWays = 4;
+  // What a batch can see, and what the one that is being added may put in its place.
+  static constexpr uint64_t kEntries = (kReach + 1) * kBatchEntries;
+  static constexpr uint64_t kHeads = kEntries;
+  // Begins that are of use: from the first batch that can be seen to the one to be added next.
+  static constexpr uint64_t kBegins = 512;
+  static_assert(kBegins > kReach + 1);
 
+  using Head = std::atomic<uint64_t>;  // the number of the newest page with a like hash; 0: none
   struct Entry {
-    std::atomic<uint32_t> turn;  // sequence + 1; 0: free
-    uint32_t size;
-    uint64_t where;
     PageHash hash;
+    uint64_t where;
+    uint32_t size;
+    uint32_t back;  // to the number of the next older page with a like hash, or to none
   };
   static_assert(sizeof(Entry) == 32);
 
-  [[nodiscard]] static uint32_t turn_of(uint64_t sequence);
-  [[nodiscard]] std::span<Entry> bucket(const PageHash& hash) const;
+  [[nodiscard]] Head& head(const PageHash& hash) const { return heads_[hash.low % kHeads]; }
+  [[nodiscard]] Entry& entry(uint64_t number) const { return entries_[(number - 1) % kEntries]; }
+  // Pages that were added by batches before `sequence`.
+  [[nodiscard]] uint64_t& begin(uint64_t sequence) { return begins_[sequence % kBegins]; }
+  [[nodiscard]] uint64_t begin(uint64_t sequence) const { return begins_[sequence % kBegins]; }
+  void begin_batch(uint64_t sequence);
 
   Buffer memory_;
-  Entry* entries_ = nullptr;  // in memory_
+  Entry* entries_ = nullptr;  // in memory_, as heads_
+  Head* heads_ = nullptr;
+  std::array<uint64_t, kBegins> begins_{};  // written before anyone can ask for them
+  uint64_t batch_ = 0;                      // to which pages are being added
+  uint64_t added_ = 0;                      // pages
 };
 
 }  // namespace dw

@@ -22,6 +22,7 @@ Result<Pipeline> Pipeline::create(const PageSourceFactory& sources, const Pipeli
                                   size_t page_size) {
   DW_CHECK(options.threads >= 1 && options.threads <= kMaxThreads);
   static_assert(kMaxThreads + kWaitingSlots <= DuplicateIndex::kDistance);
+  static_assert(kBatchPages <= DuplicateIndex::kBatchEntries);
   Pipeline pipeline;
   if (options.coding.share_duplicates) {
     DW_ASSIGN(DuplicateIndex duplicates, DuplicateIndex::create());
@@ -80,6 +81,7 @@ Status Pipeline::run(const Plan& plan, const PlannedBits& planned_bits, const Co
   DW_CHECK(!cursor_);
   DW_CHECK(planned_bits || plan.has_digests());
   cursor_.emplace(plan, first_sequence);
+  if (duplicates_ && first_sequence > 0) duplicates_->end_batch(first_sequence - 1);
   planned_bits_ = &planned_bits;
   std::vector<WorkerStart> starts;
   std::vector<Thread> threads;
@@ -173,6 +175,7 @@ Status Pipeline::commit(const Slot& slot, const Consume& consume) {
     duplicates_->add(slot.batch.sequence(), slot.output.hash(i),
                      {.where = begin + records[i].where, .size = records[i].size});
   }
+  duplicates_->end_batch(slot.batch.sequence());
   return {};
 }
 

@@ -44,6 +44,15 @@ int rename_with(int directory, const char* from, const char* to, unsigned flags)
   return static_cast<int>(::syscall(SYS_renameat2, directory, from, directory, to, flags));
 }
 
+// Makes the entries of the directory that holds `path` durable.
+Status sync_parent(const std::string& path) {
+  size_t slash = path.rfind('/');
+  std::string parent =
+      slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  DW_ASSIGN(Fd directory, open_file(parent.c_str(), O_RDONLY | O_DIRECTORY));
+  return sync_fd(directory.get(), "cannot sync the directory");
+}
+
 }  // namespace
 
 Error with_hint(Error error) {
@@ -68,6 +77,17 @@ bool is_named(int fd, int directory, const char* name) {
 Status sync_fd(int fd, const char* what) {
   if (::fsync(fd) != 0) return Error::from_errno(what);
   return {};
+}
+
+Status make_directories(const std::string& path) {
+  for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
+    std::string part = path.substr(0, end);
+    bool made = ::mkdir(part.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST)
+      return with_hint(Error::from_errno("cannot make the directory").on(part));
+    if (made) DW_TRY(sync_parent(part));
+    if (end == std::string::npos) return {};
+  }
 }
 
 Status rename_in(int directory, const char* from, const char* to) {

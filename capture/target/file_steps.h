@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "capture/base/result.h"
 
@@ -19,6 +20,9 @@ Result<bool> exists_in(int directory, const char* name);
 
 // fsync(2): of a directory, it makes its entries durable.
 Status sync_fd(int fd, const char* what);
+
+// mkdir -p, one component after the other; each is durable.
+Status make_directories(const std::string& path);
 
 // Renames within a directory. A file that is there already is never replaced, not even by a race.
 Status rename_in(int directory, const char* from, const char* to);

@@ -27,25 +27,12 @@ std::string incomplete_name(const char* dump) {
   return std::string(dump) + std::string(kIncompleteSuffix);
 }
 
-// Makes the entries of the directory that holds `path` durable.
-Status sync_parent(const std::string& path) {
-  size_t slash = path.rfind('/');
-  std::string parent =
-      slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
-  DW_ASSIGN(Fd directory, open_file(parent.c_str(), O_RDONLY | O_DIRECTORY));
-  return sync_fd(directory.get(), "cannot sync the directory");
-}
-
-// mkdir -p, one component after the other.
-Status make_directories(const std::string& path) {
-  for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
-    std::string part = path.substr(0, end);
-    bool made = ::mkdir(part.c_str(), 0755) == 0;
-    if (!made && errno != EEXIST)
-      return with_hint(Error::from_errno("cannot make the directory").on(part));
-    if (made) DW_TRY(sync_parent(part));
-    if (end == std::string::npos) return {};
-  }
+// Against other captures, without waiting.
+Status lock(int fd, std::string_view name) {
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+  Error error = Error::from_errno("cannot lock").on(name);
+  if (error.errno_value() == EWOULDBLOCK) error.hint(kRunningHint);
+  return error;
 }
 
 }  // namespace
@@ -76,8 +63,7 @@ Status FileTarget::seal_finished(int root, const std::string& name, const std::s
   std::string sealed = file_name.substr(0, file_name.size() - kIncompleteSuffix.size());
   DW_ASSIGN(Fd directory, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
   DW_ASSIGN(Fd file, open_file_at(directory.get(), file_name.c_str(), O_RDWR));
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
-    return Error::from_errno("cannot lock").on(name).hint(kRunningHint);
+  DW_TRY(lock(file.get(), name));
   // What we read may stand in memory only.
   DW_TRY(sync_fd(file.get(), "cannot sync"));
   DW_TRY(rename_in(directory.get(), file_name.c_str(), sealed.c_str()));
@@ -90,8 +76,11 @@ Result<FileTarget> FileTarget::open_directory(int root, const std::string& name,
   target.file_name_ = file_name;
   target.name_ = name;
   target.display_ = display;
-  DW_ASSIGN(target.root_, open_file_at(root, ".", O_RDONLY | O_DIRECTORY));
-  DW_ASSIGN(target.directory_, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
+  for (auto [fd, path] : {std::pair(&target.root_, "."), {&target.directory_, name.c_str()}}) {
+    Result<Fd> opened = open_file_at(root, path, O_RDONLY | O_DIRECTORY);
+    if (!opened.ok()) return with_hint(Error(opened.error()).on(display));
+    *fd = std::move(*opened);
+  }
   return target;
 }
 
@@ -99,7 +88,8 @@ Result<FileTarget> FileTarget::create(int root, const std::string& name, const s
                                       const char* file_name) {
   if (::mkdirat(root, name.c_str(), 0700) != 0 && errno != EEXIST)
     return with_hint(Error::from_errno("cannot make the directory").on(display));
-  DW_TRY(sync_fd(root, "cannot sync the target directory"));
+  Status synced = sync_fd(root, "cannot sync the target directory");
+  if (!synced.ok()) return with_hint(Error(synced.error()).on(display));
   DW_ASSIGN(FileTarget target, open_directory(root, name, display, file_name));
   Status opened = target.open_dump(O_CREAT);
   if (!opened.ok()) {
@@ -138,8 +128,7 @@ Status FileTarget::open_dump(int flags) {
   struct stat status;
   if (::fstat(file->get(), &status) != 0) return failed(Error::from_errno("cannot look at"));
   if (!S_ISREG(status.st_mode)) return failed(Error(ErrorKind::kBadInput, "is no regular file"));
-  if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0)
-    return Error::from_errno("cannot lock").on(path()).hint(kRunningHint);
+  DW_TRY(lock(file->get(), path()));
   file_ = std::move(*file);
   return {};
 }

@@ -19,28 +19,6 @@ namespace dw::test {
 
 namespace {
 
-// Output goes to files in memory: no pipe can fill up, and a limit needs no second thread.
-class Capture {
- public:
-  Capture() : fd_(::memfd_create("output", MFD_CLOEXEC)) {
-    if (fd_ < 0) throw std::runtime_error("memfd_create");
-  }
-  Capture(const Capture&) = delete;
-  Capture& operator=(const Capture&) = delete;
-  ~Capture() { ::close(fd_); }
-
-  [[nodiscard]] int fd() const { return fd_; }
-  [[nodiscard]] std::string text() const {
-    off_t size = ::lseek(fd_, 0, SEEK_END);
-    std::string text(static_cast<size_t>(size), '\0');
-    if (::pread(fd_, text.data(), text.size(), 0) != size) throw std::runtime_error("pread");
-    return text;
-  }
-
- private:
-  int fd_;
-};
-
 pid_t spawn(const std::vector<std::string>& arguments, int out, int err) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -81,8 +59,8 @@ bool wait_or_kill(pid_t pid, int64_t limit_us, int& raw_status, uint64_t& anonym
 }
 
 Outcome run_limited(const std::vector<std::string>& arguments, int64_t limit_us) {
-  Capture out;
-  Capture err;
+  CapturedOutput out;
+  CapturedOutput err;
   pid_t pid = spawn(arguments, out.fd(), err.fd());
   int raw = 0;
   Outcome outcome;
@@ -95,6 +73,19 @@ Outcome run_limited(const std::vector<std::string>& arguments, int64_t limit_us)
 }
 
 }  // namespace
+
+CapturedOutput::CapturedOutput() : fd_(::memfd_create("output", MFD_CLOEXEC)) {
+  if (fd_ < 0) throw std::runtime_error("memfd_create");
+}
+
+CapturedOutput::~CapturedOutput() { ::close(fd_); }
+
+std::string CapturedOutput::text() const {
+  off_t size = ::lseek(fd_, 0, SEEK_END);
+  std::string text(static_cast<size_t>(size), '\0');
+  if (::pread(fd_, text.data(), text.size(), 0) != size) throw std::runtime_error("pread");
+  return text;
+}
 
 std::vector<std::string> Outcome::lines() const {
   std::istringstream stream(err);

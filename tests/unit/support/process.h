@@ -19,6 +19,22 @@ struct Outcome {
   [[nodiscard]] std::vector<std::string> lines() const;
 };
 
+// What a program writes goes to a file in memory: no pipe can fill up, and a limit needs no second
+// thread.
+class CapturedOutput {
+ public:
+  CapturedOutput();
+  CapturedOutput(const CapturedOutput&) = delete;
+  CapturedOutput& operator=(const CapturedOutput&) = delete;
+  ~CapturedOutput();
+
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] std::string text() const;
+
+ private:
+  int fd_;
+};
+
 // Waits at most `limit_ms`. arguments[0] is the program's path.
 Outcome run(const std::vector<std::string>& arguments, int limit_ms = 60000);
 

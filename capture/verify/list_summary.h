@@ -1,0 +1,48 @@
+// What a dump's list of checksums says as a whole: how far the dump got, and whether the list
+// itself is whole. Reads the list once; nothing is compared with the dump.
+// Thread safety: pure, but for the file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "capture/base/result.h"
+#include "capture/journal/journal_format.h"
+#include "capture/pipeline/batch_output.h"
+
+namespace dw {
+
+struct ListSummary {
+  JournalHeader header;
+  uint64_t size = 0;  // of the list, bytes
+
+  std::optional<JournalRecord> first_head;   // the dump's first piece while it is incomplete
+  std::optional<JournalRecord> sealed_head;  // the same of a whole one
+  std::optional<JournalRecord> plan;
+  std::optional<uint64_t> file_bytes;  // of the dump, if the list has its end
+
+  uint64_t batches = 0;
+  PageCounts pages;          // of these
+  uint64_t batch_bytes = 0;  // of these, in the dump's file
+  // kdump: the pieces of the head leave out what lies between these two: the descriptors. The
+  // batches follow head_end without gaps, up to data_end.
+  uint64_t table_begin = 0;
+  uint64_t table_end = 0;
+  uint64_t head_end = 0;
+  uint64_t data_end = 0;
+
+  // Positions in the list, bytes.
+  std::optional<uint64_t> damaged_at;  // a record, or what stands behind the end
+  std::optional<uint64_t> gap_at;      // a record that leaves out part of the dump, or repeats it
+  bool torn = false;                   // a power cut left its traces
+
+  // Of the plan; what is not known counts as none.
+  [[nodiscard]] uint64_t planned_pages() const { return plan ? plan->offset : 0; }
+  [[nodiscard]] uint64_t planned_batches() const { return plan ? plan->content : 0; }
+  [[nodiscard]] bool damaged() const { return damaged_at || gap_at; }
+};
+
+// Errors as ListCursor::open().
+Result<ListSummary> summarize_list(int fd);
+
+}  // namespace dw

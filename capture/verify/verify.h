@@ -1,0 +1,38 @@
+// Verifies a dump of any format with everything that it and the list of checksums beside it have.
+//
+// Everything is untrusted; nothing is written. Memory is bounded as kdump_verifier.h says.
+// Thread safety: one call at a time tells its events, from the thread that called.
+#pragma once
+
+#include <string>
+
+#include "capture/base/result.h"
+#include "capture/format/dump_source.h"
+#include "capture/verify/findings.h"
+
+namespace dw {
+
+struct VerifyOptions {
+  unsigned threads = 1;
+};
+
+struct VerifiedDump {
+  DumpKind kind = DumpKind::kUnknown;
+  VerifyReport report;
+};
+
+// `path`: of the dump's file. Errors: it cannot be opened as a dump, or no memory.
+Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& options,
+                                 const VerifyEvents& events);
+
+// The same of open files; `list` may be none. `named_whole`: the file's name is that of a whole
+// dump.
+struct VerifyFiles {
+  Fd dump;
+  Fd list;
+  bool named_whole = false;
+};
+Result<VerifiedDump> verify_files(VerifyFiles files, const VerifyOptions& options,
+                                  const VerifyEvents& events);
+
+}  // namespace dw

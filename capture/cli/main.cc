@@ -14,6 +14,7 @@
 #include "capture/cli/convert_command.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/info_command.h"
+#include "capture/cli/verify_command.h"
 #include "initrd-hooks/standalone/device.h"
 #include "initrd-hooks/standalone/init.h"
 
@@ -25,6 +26,7 @@ constexpr const char* kHelp =
     "\n"
     "  capture TARGET...  save the crashed kernel's memory; --help tells the options\n"
     "  info FILE          what a vmcore or a dump is, and how complete\n"
+    "  verify DUMP        whether a dump is what was written, and what of it is damaged\n"
     "  convert IN OUT     a dump in another format or compression\n"
     "  check-config FILE  every problem of a configuration\n"
     "  bench VMCORE       how fast this machine saves it, and which options are best\n"
@@ -47,6 +49,7 @@ int run_command(std::span<const char* const> arguments) {
   CaptureEvents nobody;
   if (command == "capture") return capture_command(rest, nobody);
   if (command == "info") return info_command(rest);
+  if (command == "verify") return verify_command(rest);
   if (command == "convert") return convert_command(rest);
   if (command == "check-config") return check_config_command(rest, check_for_initrd);
   if (command == "bench") return bench_command(rest);

@@ -12,16 +12,15 @@ from harness.base import HERE, HarnessError, cache_dir, run_tool
 FLAGS = ["-std=c++20", "-O2", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion"]
 
 
-def _build(name: str, flags_after: list[str]) -> Path:
+def _build(source: Path, flags_after: list[str]) -> Path:
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
         raise HarnessError(f"no C++ compiler; run {HERE}/install-packages")
-    source = HERE / "guest" / f"{name}.cc"
     digest = hashlib.sha256()
     for text in (source.read_bytes(), (HERE / "guest/page_tag.h").read_bytes(),
                  " ".join([compiler, *FLAGS, *flags_after]).encode()):
         digest.update(text)
-    program = cache_dir() / "qemu-programs" / f"{name}-{digest.hexdigest()[:16]}"
+    program = cache_dir() / "qemu-programs" / f"{source.stem}-{digest.hexdigest()[:16]}"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         scratch = program.with_suffix(f".{os.getpid()}")
@@ -32,8 +31,9 @@ def _build(name: str, flags_after: list[str]) -> Path:
 
 def guest_program(name: str) -> Path:
     """Static, because the guest's initramfs has no libraries for it."""
-    return _build(name, ["-static"])
+    return _build(HERE / "guest" / f"{name}.cc", ["-static"])
 
 
-def host_program(name: str) -> Path:
-    return _build(name, ["-lkdumpfile", "-laddrxlat"])
+def host_program(name: str, folder: Path = HERE / "guest") -> Path:
+    """Linked with the machine's own libkdumpfile."""
+    return _build(folder / f"{name}.cc", ["-lkdumpfile", "-laddrxlat"])

@@ -1,0 +1,43 @@
+"""The kinds of trials, and how many of each a run makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trial.flips import Bitflip
+from trial.interrupted import Kill, Oom
+from trial.places import Full, Gone
+from trial.sources import Source
+from trial.stage import Stage
+
+_CLASSES = {"kill": Kill, "oom": Oom, "full": Full, "gone": Gone, "source": Source, "bitflip": Bitflip}
+KINDS = tuple(_CLASSES)
+
+
+@dataclass(frozen=True)
+class Size:
+    trials: int
+    mib: int  # RAM of the vmcore
+
+
+FULL = {
+    "kill": Size(200, 384),
+    "oom": Size(50, 256),
+    "full": Size(60, 64),
+    "gone": Size(60, 256),
+    "source": Size(100, 64),
+    "bitflip": Size(1000, 4),
+}
+QUICK = {
+    "kill": Size(20, 256),
+    "oom": Size(5, 256),
+    "full": Size(6, 64),
+    "gone": Size(6, 256),
+    "source": Size(10, 64),
+    "bitflip": Size(100, 4),
+}
+
+
+def make(stage: Stage, kind: str, mib: int):
+    """A context manager whose trial(dice) returns what was found, or raises Failure."""
+    return _CLASSES[kind](stage, mib)

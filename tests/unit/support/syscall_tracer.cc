@@ -154,6 +154,10 @@ void decide(pid_t pid, const OnCall& on_call) {
   const Watched* call = watched(registers.orig_rax);
   if (call == nullptr) return;
   Verdict verdict = on_call(describe(pid, *call, registers));
+  if (verdict.kill) {
+    ::kill(pid, SIGKILL);
+    return;
+  }
   if (verdict.errno_value != 0) {
     registers.orig_rax = ~0ULL;  // no call at all
     registers.rax = static_cast<uint64_t>(-int64_t{verdict.errno_value});

@@ -22,8 +22,9 @@ struct TracedCall {
 };
 
 struct Verdict {
-  int errno_value = 0;           // not 0: the call is not made, and fails with this
-  std::optional<uint64_t> size;  // for the calls that have one: it is made with this size
+  int errno_value = 0;                // not 0: the call is not made, and fails with this
+  std::optional<uint64_t> size = {};  // for the calls that have one: it is made with this size
+  bool kill = false;                  // the program ends by SIGKILL, and the call is not made
 };
 
 // Called before each call, of any thread of the program, one after another.

@@ -1,9 +1,13 @@
 #include "capture/kernel/important_pages.h"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "capture/base/checked.h"
+#include "capture/kernel/notes.h"
 #include "capture/kernel/translate.h"
 
 namespace dw {
@@ -13,6 +17,10 @@ namespace {
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kMaxDescriptorBits = 24;
 constexpr uint64_t kImageBegin = 0xffffffff80000000;  // __START_KERNEL_map
+// struct elf_prstatus of x86_64 (include/linux/elfcore.h): pr_reg at 112, of which sp is the 20th.
+constexpr size_t kStackPointerAt = 112 + 19 * 8;
+constexpr uint64_t kStackBytes = 4 * kPageBytes;  // THREAD_SIZE, without KASAN; its alignment too
+constexpr unsigned kMaxStacks = 4096;
 
 class Finder {
  public:
@@ -25,6 +33,7 @@ class Finder {
 
   void find_image();
   void find_log();
+  void find_stacks();
   void find_page_tables();
   ImportantPages finish();
 
@@ -106,6 +115,20 @@ void Finder::find_ring_buffer() {
   add_virtual(*infos, checked_mul(count, *info_bytes).value_or(0));
 }
 
+// Those that the CPUs stood on when their registers were saved.
+void Finder::find_stacks() {
+  NoteWalker walker(vmcore_.headers().notes);
+  unsigned left = kMaxStacks;
+  while (std::optional<Note> note = walker.next()) {
+    if (note->type != NT_PRSTATUS || note->name != "CORE") continue;
+    uint64_t pointer;
+    if (note->description.size() < kStackPointerAt + sizeof(pointer) || left-- == 0) return;
+    std::memcpy(&pointer, note->description.data() + kStackPointerAt, sizeof(pointer));
+    uint64_t stack = align_down(pointer, kStackBytes);
+    for (uint64_t at = 0; at < kStackBytes; at += kPageBytes) add_virtual(stack + at, kPageBytes);
+  }
+}
+
 // As deep as there are levels, and at most kMaxPageTables in all: tables that point back at
 // themselves are counted like others until the limit ends the walk.
 void Finder::visit_table(unsigned level, uint64_t table, size_t first_entry) {
@@ -155,7 +178,10 @@ ImportantPages Finder::finish() {
 ImportantPages find_important_pages(const Vmcore& vmcore, const VmcoreLayout& layout) {
   Finder finder(vmcore, layout);
   finder.find_image();
-  if (layout.translation.levels != 0) finder.find_log();
+  if (layout.translation.levels != 0) {
+    finder.find_log();
+    finder.find_stacks();
+  }
   finder.find_page_tables();
   return finder.finish();
 }

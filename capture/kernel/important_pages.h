@@ -1,5 +1,6 @@
-// The pages without which no dump can be opened: the kernel image, the log buffer and the kernel's
-// page tables. A dump saves them first, so that one cut early can still be looked at.
+// The pages without which no dump can be opened: the kernel image, the log buffer, the kernel's
+// page tables, and the stacks that the CPUs stood on. A dump saves them first, so that one cut
+// early can still be looked at.
 //
 // All that is read here is untrusted: every length has a limit and every walk an end. What cannot
 // be found is left out; the pages are then saved in their usual place.

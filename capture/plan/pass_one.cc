@@ -44,6 +44,11 @@ struct Job {
   WindowClassifier* classifier;
 };
 
+ChunkPriority near_priority(unsigned distance) {
+  static_assert(static_cast<unsigned>(ChunkPriority::kNear3) == kMaxDistance);
+  return static_cast<ChunkPriority>(distance);
+}
+
 void mark_essential(std::span<const PfnRange> essential, uint64_t first_pfn,
                     std::span<ChunkPriority> priorities) {
   uint64_t end_pfn = first_pfn + kWindowPages;
@@ -113,7 +118,8 @@ void work(void* job) {
 Result<PassOne> PassOne::create(const Vmcore& vmcore, const VmcoreLayout& layout,
                                 unsigned dump_level, unsigned threads) {
   DW_CHECK(threads >= 1);
-  PassOne pass(vmcore, layout);
+  DW_ASSIGN(NearPages near_pages, NearPages::create());
+  PassOne pass(vmcore, layout, std::move(near_pages));
   pass.classifiers_.reserve(threads);
   for (unsigned i = 0; i < threads; ++i) {
     Result<WindowClassifier> classifier = WindowClassifier::create(vmcore, layout, dump_level);
@@ -127,6 +133,9 @@ Result<PassOne> PassOne::create(const Vmcore& vmcore, const VmcoreLayout& layout
 Result<PassOneResult> PassOne::run(const WindowBitmaps& bitmaps, const PassOneOptions& options) {
   DW_ASSIGN(PlanBuilder builder, PlanBuilder::create(vmcore_->memory(), options.with_digests));
   ImportantPages important = find_important_pages(*vmcore_, *layout_);
+  near_pages_.find(*vmcore_, *layout_, [&](uint64_t pfn, unsigned distance) {
+    builder.prefer(pfn, near_priority(distance));
+  });
   Run run(*vmcore_, bitmaps, important.ranges, builder, options.in_order);
   // The calling thread does its share, so a thread that cannot be started only makes it slower.
   std::vector<Job> jobs;

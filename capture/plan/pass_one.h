@@ -10,6 +10,7 @@
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/kernel/layout.h"
+#include "capture/kernel/near_pages.h"
 #include "capture/plan/plan.h"
 #include "capture/plan/window_classifier.h"
 #include "capture/source/vmcore.h"
@@ -36,7 +37,7 @@ struct PassOneResult {
 class PassOne {
  public:
   // Allocates what the threads need: fewer threads if memory is short, but at least one. `vmcore`
-  // and `layout` must outlive it.
+  // and `layout` must outlive it. Besides its classifiers it takes NearPages::memory_bytes().
   static Result<PassOne> create(const Vmcore& vmcore, const VmcoreLayout& layout,
                                 unsigned dump_level, unsigned threads);
 
@@ -44,10 +45,12 @@ class PassOne {
   Result<PassOneResult> run(const WindowBitmaps& bitmaps, const PassOneOptions& options = {});
 
  private:
-  PassOne(const Vmcore& vmcore, const VmcoreLayout& layout) : vmcore_(&vmcore), layout_(&layout) {}
+  PassOne(const Vmcore& vmcore, const VmcoreLayout& layout, NearPages near_pages)
+      : vmcore_(&vmcore), layout_(&layout), near_pages_(std::move(near_pages)) {}
 
   const Vmcore* vmcore_;
   const VmcoreLayout* layout_;
+  NearPages near_pages_;
   std::vector<WindowClassifier> classifiers_;
 };
 

@@ -117,6 +117,18 @@ Result<PlanBuilder> PlanBuilder::create(std::span<const uint64_t> windows, bool 
   return builder;
 }
 
+void PlanBuilder::prefer(uint64_t pfn, ChunkPriority priority) {
+  DW_CHECK(priority > ChunkPriority::kEssential && priority < ChunkPriority::kKernel);
+  auto window =
+      std::ranges::lower_bound(plan_.windows_, pfn / kWindowPages, {}, &Plan::Window::index);
+  if (window == plan_.windows_.end() || window->index != pfn / kWindowPages) return;
+  auto at = static_cast<size_t>(window - plan_.windows_.begin()) * kWindowChunks;
+  uint16_t& entry = plan_.chunks_[at + pfn % kWindowPages / kChunkPages];
+  unsigned known = static_cast<unsigned>(entry) >> Plan::kKeptBits;
+  unsigned wanted = static_cast<unsigned>(priority);
+  if (known == 0 || wanted < known) entry = static_cast<uint16_t>(wanted << Plan::kKeptBits);
+}
+
 void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
                              std::span<const ChunkPriority> priorities) {
   DW_CHECK(kept.size() == kWindowWords && priorities.size() == kWindowChunks);
@@ -125,6 +137,8 @@ void PlanBuilder::set_window(size_t window, std::span<const uint64_t> kept,
     std::ranges::copy(kept.subspan(chunk * bits.size(), bits.size()), bits.begin());
     unsigned priority = static_cast<unsigned>(priorities[chunk]);
     size_t at = window * kWindowChunks + chunk;
+    unsigned preferred = static_cast<unsigned>(plan_.chunks_[at]) >> Plan::kKeptBits;
+    if (priorities[chunk] == ChunkPriority::kKernel && preferred != 0) priority = preferred;
     unsigned count = count_bits(bits);
     // A chunk of which nothing is written makes no plan different.
     if (count == 0) priority = 0;

@@ -31,10 +31,13 @@ inline constexpr uint64_t kWindowWords = kWindowPages / 64;
 // Chunks are written in this order; within one priority in order of address.
 enum class ChunkPriority : uint8_t {
   kEssential,  // without these no debugger starts: kernel image, log, page tables
-  kKernel,     // holds a page that is not zero, cache, user or free
+  kNear1,      // of kKernel, those one pointer away from the kernel image: kernel/near_pages.h
+  kNear2,
+  kNear3,
+  kKernel,  // holds a page that is not zero, cache, user or free
   kOther,
 };
-inline constexpr unsigned kPriorityCount = 3;
+inline constexpr unsigned kPriorityCount = 6;
 
 // One bit per page frame of a chunk, least significant first: the pages that are kept.
 using ChunkBits = std::array<uint64_t, kChunkPages / 64>;
@@ -106,7 +109,8 @@ class Plan {
   };
   static_assert(sizeof(Window) == 16);  // no gaps, so that it can be digested
 
-  // Per chunk: kept pages in the low 9 bits, priority above.
+  // Per chunk: kept pages in the low 9 bits, priority above. Until the window is set: 0, or the
+  // preferred priority (never kEssential).
   static constexpr unsigned kKeptBits = 9;
 
   std::vector<Window> windows_;  // those with memory in them, ascending
@@ -132,6 +136,10 @@ class PlanBuilder {
   [[nodiscard]] uint64_t first_pfn(size_t window) const {
     return plan_.windows_[window].index * kWindowPages;
   }
+
+  // The chunk with this page, if it turns out to be kKernel, shall be `priority`, which is more
+  // urgent than that; the most urgent of several counts. From one thread, before any set_window().
+  void prefer(uint64_t pfn, ChunkPriority priority);
 
   // `kept` is the window's bitmap, one bit per page frame, least significant first.
   void set_window(size_t window, std::span<const uint64_t> kept,

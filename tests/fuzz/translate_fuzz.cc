@@ -1,5 +1,5 @@
 // Page tables, mem_section and struct pages of any content, in a vmcore of 16 MiB. The input is:
-// flags (1 byte), six table words, then memory from physical address 0 on.
+// flags (1 byte), six table words, then memory from physical address 0 on, where the image is, too.
 //
 // Every walk ends, nothing outside the vmcore is read, and a chunk alone is judged as in its
 // window.
@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "capture/kernel/important_pages.h"
+#include "capture/kernel/near_pages.h"
 #include "tests/golden/judged_vmcore.h"
 
 namespace {
@@ -52,6 +53,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const KernelEra& era = *all_eras()[data[0] >> 5];
   VmcoreBuilder memory;
   memory.add_ram(0, kMemoryBytes);
+  memory.add_segment({.physical_address = 0,
+                      .memory_size = kMaxInputBytes,
+                      .virtual_address = kImageMap,
+                      .file_size = kMaxInputBytes});
   // The top table, at 64 KiB, is never all holes: five entries of the input's choice.
   for (size_t i = 0; i < 5; ++i)
     memory.store(0x10000 + (256 + word(data, i) % 256) * 8, word(data, i));
@@ -70,6 +75,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(important.table_count <= kMaxPageTables);
   for (size_t i = 1; i < important.ranges.size(); ++i)
     require(important.ranges[i - 1].end < important.ranges[i].begin);
+
+  Result<NearPages> near_pages = NearPages::create();
+  require(near_pages.ok());
+  unsigned last = 1;
+  near_pages->find(judged.vmcore(), judged.layout(), [&](uint64_t, unsigned distance) {
+    require(distance >= last && distance <= kMaxDistance);
+    last = distance;
+  });
 
   ClassCounts by_window, by_chunk;
   std::vector<uint64_t> verdict = judged.verdict(31, window_pages(judged.layout()), by_window);

@@ -1,5 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstring>
+#include <span>
+#include <vector>
+
 #include "capture/kernel/important_pages.h"
 #include "capture/kernel/memmap.h"
 #include "capture/kernel/translate.h"
@@ -133,6 +138,26 @@ TEST_CASE("important_pages: image, page tables and log, each once") {
   CHECK(in_ranges(pages, log + (64 << 10) - 1));
   for (size_t i = 1; i < pages.ranges.size(); ++i)
     CHECK(pages.ranges[i - 1].end < pages.ranges[i].begin);
+}
+
+TEST_CASE("important_pages: the stacks that the CPUs stood on") {
+  KernelBuilder builder{KernelSpec()};
+  std::vector<uint64_t> pages;
+  for (uint64_t i = 0; i < 6; ++i) pages.push_back(builder.allocate(3 * kPageBytes));
+  for (uint64_t i = 0; i < 6; ++i)  // a hole in the stack, and what follows it
+    if (i != 1) builder.map(kVirtual + i * kPageBytes, pages[i], kPageBytes);
+  VmcoreBuilder& memory = builder.build();
+  std::array<std::byte, 336> status{};
+  uint64_t pointer = 0x7ffd00001000;  // a process's
+  std::memcpy(status.data() + 264, &pointer, sizeof(pointer));
+  memory.add_note("CORE", 1, status);
+  pointer = kVirtual + 2 * kPageBytes + 0x123;
+  std::memcpy(status.data() + 264, &pointer, sizeof(pointer));
+  memory.add_note("CORE", 1, status);
+  memory.add_note("CORE", 1, std::span(status).first(100));
+  JudgedVmcore judged(memory);
+  ImportantPages found = find_important_pages(judged.vmcore(), judged.layout());
+  for (uint64_t i = 0; i < 6; ++i) CHECK(in_ranges(found, pages[i]) == (i != 1 && i < 4));
 }
 
 TEST_CASE("important_pages: a table that many neighbours share counts once") {

@@ -107,6 +107,34 @@ TEST_CASE("plan: priorities change the order and leave the ranks") {
   CHECK(rank == plan.kept_pages());
 }
 
+TEST_CASE(
+    "plan: of the kernel's chunks the preferred ones come first, the most urgent of all first") {
+  PhysicalMap memory = memory_of({{0, 2048}, {100 * kWindowPages, 100 * kWindowPages + 256}});
+  PlanBuilder builder = builder_of(memory);
+  builder.prefer(100 * kWindowPages + 7, ChunkPriority::kNear1);
+  builder.prefer(3 * 256, ChunkPriority::kNear3);
+  builder.prefer(3 * 256 + 1, ChunkPriority::kNear2);
+  builder.prefer(3 * 256 + 2, ChunkPriority::kNear3);
+  builder.prefer(5 * 256, ChunkPriority::kNear2);            // another user's
+  builder.prefer(6 * 256, ChunkPriority::kNear2);            // essential anyway
+  builder.prefer(50 * kWindowPages, ChunkPriority::kNear1);  // a window without memory
+  builder.prefer(UINT64_MAX, ChunkPriority::kNear1);
+  for (size_t window = 0; window < builder.window_count(); ++window) {
+    Bits bits;
+    present_bits(memory, builder.first_pfn(window), std::as_writable_bytes(std::span(bits)));
+    Priorities priorities = all(ChunkPriority::kKernel);
+    if (window == 0) priorities[5] = ChunkPriority::kOther;
+    if (window == 0) priorities[6] = ChunkPriority::kEssential;
+    builder.set_window(window, bits, priorities);
+  }
+  Plan plan = std::move(builder).finish();
+  std::vector<uint64_t> order;
+  for (const PlannedChunk& chunk : chunks_of(plan)) order.push_back(chunk.first_pfn / 256);
+  CHECK(order == std::vector<uint64_t>{6, 100 * kWindowChunks, 3, 0, 1, 2, 4, 7, 5});
+  CHECK(plan.kept_pages() == 2048 + 256);
+  CHECK(plan.kept_pages(ChunkPriority::kNear2) == 256);
+}
+
 TEST_CASE("plan: in order of address, each chunk with its place in plan order") {
   PhysicalMap memory = memory_of({{1, 32000}, {40000, 90000}});
   PlanBuilder builder = builder_of(memory);
@@ -119,9 +147,10 @@ TEST_CASE("plan: in order of address, each chunk with its place in plan order") 
     builder.set_window(window, bits, priorities);
   }
   Plan plan = std::move(builder).finish();
-  CHECK(plan.kept_pages(ChunkPriority::kEssential) + plan.kept_pages(ChunkPriority::kKernel) +
-            plan.kept_pages(ChunkPriority::kOther) ==
-        plan.kept_pages());
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < kPriorityCount; ++i)
+    sum += plan.kept_pages(static_cast<ChunkPriority>(i));
+  CHECK(sum == plan.kept_pages());
   // By rank: where the chunk stands in plan order.
   std::vector<std::pair<uint64_t, uint64_t>> expected;
   uint64_t slot = 0;

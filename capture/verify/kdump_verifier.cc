@@ -69,7 +69,7 @@ Result<bool> KdumpVerifier::owns(const ListSummary& list) {
 }
 
 Status KdumpVerifier::check_by_list(int list_fd, const ListSummary& list) {
-  list_ = &list;
+  list_ = list;
   const KdumpLayout& layout = file_->layout();
   if (list.plan && list.table_end > 0)
     table_usable_ = layout.descriptors_offset == list.table_begin &&
@@ -160,7 +160,7 @@ Status KdumpVerifier::check_head_piece(Worker& worker) {
 
 uint64_t KdumpVerifier::zero_page_offset() const {
   uint64_t block = file_->layout().block_size;
-  bool known = list_ != nullptr && list_->table_end > 0 && list_->head_end >= block;
+  bool known = list_ && list_->table_end > 0 && list_->head_end >= block;
   return known ? list_->head_end - block : 0;
 }
 

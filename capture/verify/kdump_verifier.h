@@ -83,7 +83,7 @@ class KdumpVerifier {
   Options options_;
   Findings* findings_;
   std::unique_ptr<ByteReader> reader_;
-  const ListSummary* list_ = nullptr;
+  std::optional<ListSummary> list_;
   bool table_usable_ = true;  // the second bitmap is as the list knows it
   ChunkSet seen_;             // the list speaks for them
   ChunkSet distrusted_;       // their descriptors are not as the list says

@@ -141,10 +141,11 @@ class CutStreamTest(CutDumpFolder):
         self.dump = self.write("vmcore.zst.incomplete", missing=set(range(100, 400)))
         self.answer(present=212)
 
-    def answer(self, *, present: int, status: int = 3) -> None:
+    def answer(self, *, present: int, status: int = 3, verify: int = 3) -> None:
         pages = {"kept": 512, "stored": present - 12, "zero": 12} if present else {"kept": 512, "stored": 0, "zero": 0}
         info = json.dumps({"complete": False, "cut_at": 777, "pages": pages})
         self.executable.write_text(f"#!/bin/sh\nif [ $1 = info ]; then echo '{info}'; exit; fi\n"
+                                   f"if [ $1 = verify ]; then exit {verify}; fi\n"
                                    f"shift 5; [ {status} = 1 ] || cp $1 $2; exit {status}\n")
         self.executable.chmod(0o755)
 
@@ -165,6 +166,11 @@ class CutStreamTest(CutDumpFolder):
     def test_wrong_count_is_found(self) -> None:
         self.answer(present=213)
         self.assert_wrong("info: complete, kept, present are")
+
+    def test_damage_by_the_list_of_checksums_is_found(self) -> None:
+        for verify in (0, 1):
+            self.answer(present=212, verify=verify)
+            self.assert_wrong(f"verify: dumpwright: exit {verify}")
 
     def test_refusal_is_found_unless_no_page_is_there(self) -> None:
         self.answer(present=212, status=1)

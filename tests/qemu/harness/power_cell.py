@@ -22,9 +22,12 @@ from harness.power_cuts import Capture, check_power_cuts
 LOG_LIMIT_PER_RAM = 3
 
 
-def _capture(cell: Cell, disk: Path, work: Path, truth: RamTruth) -> Capture:
+EXECUTABLE = ROOT / "build/static/dumpwright"
+
+
+def _capture(cell: Cell, disk: Path, work: Path, truth: RamTruth, executable: Path = EXECUTABLE) -> Capture:
     return Capture(work / "base.img", work / "disk.log", disk, cell.file_system, cell.dump_level, truth,
-                   ROOT / "build/static/dumpwright")
+                   executable)
 
 
 @contextlib.contextmanager
@@ -60,11 +63,11 @@ def check_cell(cell: Cell, machine: Machine, work: Path, truth: RamTruth, seed: 
     return [check]
 
 
-def check_kept(cell: Cell, work: Path, count: int, seed: int, lying_cache: int) -> Check:
+def check_kept(cell: Cell, work: Path, count: int, seed: int, *, lying_cache: int, executable: Path) -> Check:
     """Other cuts of a capture whose work folder was kept. lying_cache: as for lossy_disk.build_image."""
     console = (work / "console.txt").read_text(errors="replace")
     with Machine(cell, work) as machine:
         ram = [dataclasses.replace(segment, file=work / segment.file.name) for segment in machine.ram()]
         disk = machine.dump_disk
-    capture = _capture(cell, disk, work, ram_truth(cell, console, ram))
+    capture = _capture(cell, disk, work, ram_truth(cell, console, ram), executable)
     return check_power_cuts(capture, count, seed, work, lying_cache=lying_cache)

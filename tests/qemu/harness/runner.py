@@ -97,7 +97,7 @@ def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Res
 
 
 @contextlib.contextmanager
-def _only_user_of(work: Path) -> Iterator[None]:
+def only_user_of(work: Path) -> Iterator[None]:
     """Two runs of one cell at a time would write the same console and disks: the second waits."""
     with open(work / "lock", "w", encoding="ascii") as lock:
         deadline = time.monotonic() + LOCK_LIMIT_S
@@ -118,7 +118,7 @@ def run_cell(cell: Cell, *, keep: bool, seed: int | None = None) -> Result:
     work.mkdir(parents=True, exist_ok=True)
     result = Result(cell)
     try:
-        with _only_user_of(work):
+        with only_user_of(work):
             start = time.monotonic()
             _remove_bulk(work)
             try:

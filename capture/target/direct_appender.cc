@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -132,9 +131,7 @@ Status DirectAppender::flush() {
 }
 
 Status DirectAppender::trim() {
-  struct stat status;
-  if (::fstat(fd_, &status) != 0 || ::ftruncate(fd_, status.st_size) != 0)
-    return Error::from_errno("cannot give back reserved space");
+  DW_TRY(give_back_room(fd_));
   reserved_end_ = buffer_begin_;
   return {};
 }

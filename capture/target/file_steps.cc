@@ -117,6 +117,13 @@ Result<bool> reserve_range(int fd, uint64_t begin, uint64_t end) {
   return Error::from_errno("cannot reserve space");
 }
 
+Status give_back_room(int fd) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0 || ::ftruncate(fd, status.st_size) != 0)
+    return Error::from_errno("cannot give back reserved space");
+  return {};
+}
+
 Status write_zeros(int fd, uint64_t begin, uint64_t end) {
   static constexpr std::array<std::byte, 16 << 10> kZeros{};
   uint64_t dirty = 0;

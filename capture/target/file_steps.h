@@ -34,6 +34,9 @@ Result<bool> exchange_in(int directory, const char* one, const char* other);
 // Error kNoSpace: a part may be reserved all the same.
 Result<bool> reserve_range(int fd, uint64_t begin, uint64_t end);
 
+// Gives back what is reserved behind the end of the file.
+Status give_back_room(int fd);
+
 // Writes zeros to [begin, end), and hands them to the disk piece by piece.
 Status write_zeros(int fd, uint64_t begin, uint64_t end);
 

@@ -64,6 +64,7 @@ Status FileTarget::seal_finished(int root, const std::string& name, const std::s
   DW_ASSIGN(Fd directory, open_file_at(root, name.c_str(), O_RDONLY | O_DIRECTORY));
   DW_ASSIGN(Fd file, open_file_at(directory.get(), file_name.c_str(), O_RDWR));
   DW_TRY(lock(file.get(), name));
+  (void)give_back_room(file.get());
   // What we read may stand in memory only.
   DW_TRY(sync_fd(file.get(), "cannot sync"));
   DW_TRY(rename_in(directory.get(), file_name.c_str(), sealed.c_str()));

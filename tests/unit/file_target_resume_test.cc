@@ -2,6 +2,7 @@
 // that gets full.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,4 +167,17 @@ TEST_CASE("file_target: truncated, it goes on anywhere") {
   REQUIRE(target.publish().ok());
   CHECK(read_file(dir / "host-1/vmcore.incomplete") ==
         std::string(20, 'a') + "c" + std::string(9, '\0'));
+}
+
+TEST_CASE("file_target: a finished dump gives back the room of the run that wrote it") {
+  TempDir dir;
+  publish_one(dir, "dump", "sums");
+  std::string dump = dir / "host-1/vmcore";
+  Fd file = std::move(open_file((dump + ".incomplete").c_str(), O_RDWR).value());
+  REQUIRE(::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, 1 << 20) == 0);
+  REQUIRE(FileTarget::seal_finished(root_of(dir).get(), kName, kIncompleteName).ok());
+  struct stat status {};
+  REQUIRE(::stat(dump.c_str(), &status) == 0);
+  CHECK(status.st_blocks * 512 < 1 << 16);
+  CHECK(read_file(dump) == "dump");
 }

@@ -7,8 +7,11 @@ namespace dw {
 void RunningDigest::Free::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
 
 RunningDigest::RunningDigest() : state_(XXH3_createState()) {
-  DW_CHECK(state_ != nullptr && XXH3_64bits_reset(state_.get()) == XXH_OK);
+  DW_CHECK(state_ != nullptr);
+  reset();
 }
+
+void RunningDigest::reset() { DW_CHECK(XXH3_64bits_reset(state_.get()) == XXH_OK); }
 
 void RunningDigest::add(Bytes bytes) {
   DW_CHECK(XXH3_64bits_update(state_.get(), bytes.data(), bytes.size()) == XXH_OK);

@@ -15,6 +15,9 @@ class RunningDigest {
  public:
   RunningDigest();
 
+  // Forgets what was added.
+  void reset();
+
   void add(Bytes bytes);
   [[nodiscard]] uint64_t value() const;
 

@@ -5,7 +5,12 @@
 #include <utility>
 
 #include "capture/base/checked.h"
+#include "capture/codec/running_digest.h"
+#include "capture/format/journal_header.h"
+#include "capture/format/journal_records.h"
+#include "capture/format/seek_table_writer.h"
 #include "capture/format/stream_format.h"
+#include "capture/format/stream_resume.h"
 
 namespace dw {
 
@@ -15,26 +20,8 @@ namespace {
 constexpr size_t kHeadFrameBytes = 256 << 10;
 
 constexpr uint64_t kBitmapPiece = 4096;
-constexpr uint64_t kSeekTablePiece = 512;
-
 // A frame that can be patched in place without a sector ever holding half of it.
 constexpr size_t kMaxFirstFrameBytes = 511;
-
-// Of the seekable format.
-struct SeekEntry {
-  uint32_t length;
-  uint32_t content;
-};
-constexpr uint64_t kMaxSeekEntries = 0x8000000;
-constexpr size_t kSeekFooterBytes = 9;
-
-std::array<std::byte, kSeekFooterBytes> seek_footer(uint64_t entries) {
-  std::array<std::byte, kSeekFooterBytes> footer{};
-  store(footer, 0, static_cast<uint32_t>(entries));
-  store(footer, 4, uint8_t{0});  // no checksums: each frame has its own
-  store(footer, 5, kSeekTableFooterMagic);
-  return footer;
-}
 
 }  // namespace
 
@@ -63,7 +50,8 @@ StreamWriter::StreamWriter(Target& target, const KdumpDescription& description,
       presence_(std::move(presence)),
       compressor_(std::move(compressor)),
       file_(target,
-            make_sums_header(description, DumpFormat::kStream, compression, layout.block_size)) {}
+            make_journal_header(description, DumpFormat::kStream, compression, layout.block_size)) {
+}
 
 size_t StreamWriter::memory_bytes(CompressionOptions compression) {
   return kHeadFrameBytes + FrameCompressor::bound(kHeadFrameBytes) +
@@ -76,19 +64,25 @@ Bytes StreamWriter::stored_header(const KdumpHeader& header, MutableBytes into) 
   return into.first(size);
 }
 
-Status StreamWriter::write_first_frame() {
+// As it stands there until sealing.
+Bytes StreamWriter::first_frame(MutableBytes into) {
   KdumpHeader header = make_kdump_header(description_, layout_, kStatusIncomplete);
-  DW_CHECK(header.written_blocks == 0);
-  content_begin_ = sizeof(header);
-  return file_.append(stored_header(header, frame_.bytes()), sizeof(header));
+  header.written_blocks = 0;
+  return stored_header(header, into);
+}
+
+Status StreamWriter::append_head(Bytes frame, size_t content) {
+  DW_TRY(file_.append(frame, {.content = static_cast<uint32_t>(content),
+                              .kind = PieceKind::kHead,
+                              .digest = digest64(frame)}));
+  content_begin_ += content;
+  return {};
 }
 
 Status StreamWriter::flush_head() {
   if (content_size_ == 0) return {};
   size_t size = compressor_.compress(content_.bytes().first(content_size_), frame_.bytes());
-  DW_TRY(file_.append(frame_.bytes().first(size), content_size_));
-  content_begin_ += std::exchange(content_size_, 0);
-  return {};
+  return append_head(frame_.bytes().first(size), std::exchange(content_size_, 0));
 }
 
 Status StreamWriter::put(Bytes content) {
@@ -126,7 +120,7 @@ Status StreamWriter::write_first_bitmap() {
 
 Status StreamWriter::start() {
   if (file_.end() > 0) return {};
-  DW_TRY(write_first_frame());
+  DW_TRY(append_head(first_frame(frame_.bytes()), sizeof(KdumpHeader)));
   DW_TRY(put_zeros_up_to(layout_.sub_header_offset));
   KdumpSubHeader sub_header = make_kdump_sub_header(description_, layout_);
   DW_TRY(put(bytes_of(sub_header)));
@@ -161,18 +155,53 @@ Status StreamWriter::write_descriptors(const Plan& plan) {
   return {};
 }
 
+// Of what the journal says: all that can be said of the plan, and how the stream ends.
+Status StreamWriter::preallocate_journal(const PlanRecord& plan) {
+  uint64_t head = divide_up(layout_.data_offset - sizeof(KdumpHeader), kHeadFrameBytes) + 1;
+  uint64_t frames = head + 2 * plan.batches() + 1;  // a mark for each batch, the closing frame
+  // Plan, closing frame, first frame as sealing makes it, end.
+  uint64_t records = head + plan.batches() + 4;
+  return file_.preallocate_journal(records * record_bytes(0) + plan.batch_bytes +
+                                   seek_table_journal_bytes(frames));
+}
+
 Status StreamWriter::begin(const Plan& plan) {
   DW_TRY(start());
   layout_.set_descriptor_count(plan.kept_pages());
+  PlanRecord record = make_plan_record(plan);
+  DW_TRY(preallocate_journal(record));
   DW_TRY(put_zeros_up_to(layout_.descriptors_offset));
   DW_TRY(write_descriptors(plan));
   DW_TRY(put_zeros_up_to(layout_.data_offset));
-  return flush_head();
+  DW_TRY(flush_head());
+  return file_.note(record.record);
+}
+
+Status StreamWriter::make_durable() {
+  DW_TRY(file_.checkpoint());
+  // What the journal says now, too.
+  return target_->sync();
 }
 
 Status StreamWriter::publish() {
-  DW_TRY(file_.checkpoint());
+  DW_TRY(make_durable());
   return target_->publish();
+}
+
+Result<ResumePoint> StreamWriter::resume(const Plan& plan, const RememberPage&) {
+  layout_.set_descriptor_count(plan.kept_pages());
+  Bytes first = first_frame(frame_.bytes());
+  DW_ASSIGN(StreamResume stream, StreamResume::open(*target_,
+                                                    {.journal = file_.header(),
+                                                     .first_frame = first,
+                                                     .head_bytes = layout_.data_offset,
+                                                     .slot_bytes = layout_.block_size},
+                                                    plan, content_.bytes()));
+  DW_ASSIGN(StreamResume::Point point, stream.find());
+  missing_pages_ = point.counts.missing;
+  DW_TRY(file_.go_on(std::move(point.frames), point.journal_end, first));
+  DW_TRY(preallocate_journal(make_plan_record(plan)));
+  return ResumePoint{.batches = point.batches, .counts = point.counts};
 }
 
 Status StreamWriter::mark_missing(const BatchOutput& output) {
@@ -181,13 +210,16 @@ Status StreamWriter::mark_missing(const BatchOutput& output) {
     if (output.records()[i].state == PageState::kMissing)
       mark.slots[i / 8] = static_cast<uint8_t>(mark.slots[i / 8] | 1U << (i % 8));
   missing_pages_ += output.counts().missing;
-  return file_.append(bytes_of(mark), 0);
+  return file_.append(bytes_of(mark),
+                      {.kind = PieceKind::kMark, .digest = digest64(bytes_of(mark))});
 }
 
 Result<uint64_t> StreamWriter::append(const PlannedBatch& batch, const BatchOutput& output) {
   DW_CHECK(output.records().size() == batch.pages() && !output.data().empty());
   uint64_t begin = file_.end();
-  DW_TRY(file_.append(output.data(), batch.pages() * layout_.block_size, output.data_digest()));
+  JournalRecord record = make_pages_record(output);
+  record.content = static_cast<uint32_t>(batch.pages() * layout_.block_size);
+  DW_TRY(file_.append(output.data(), record, batch.chunks()));
   if (output.counts().missing > 0) DW_TRY(mark_missing(output));
   return begin;
 }
@@ -200,53 +232,31 @@ Status StreamWriter::write_closing(bool complete) {
   closing.missing_pages = missing_pages_;
   closing.digest = file_.digest();
   closing.check = closing_check(closing);
-  return file_.append(bytes_of(closing), 0);
-}
-
-Status StreamWriter::write_seek_table() {
-  uint64_t entries = file_.frames();
-  if (entries > kMaxSeekEntries) return {};
-  std::array<std::byte, kSkippableHeaderBytes> header{};
-  store(header, 0, kSeekTableMagic);
-  store(header, 4, static_cast<uint32_t>(entries * sizeof(SeekEntry) + kSeekFooterBytes));
-  DW_TRY(file_.append_piece(header));
-  std::array<SumRecord, kSeekTablePiece> records;
-  std::array<SeekEntry, kSeekTablePiece> piece;
-  for (uint64_t done = 0; done < entries; done += kSeekTablePiece) {
-    size_t n = std::min(kSeekTablePiece, entries - done);
-    DW_TRY(file_.sums().read(done, std::span(records).first(n)));
-    for (size_t i = 0; i < n; ++i)
-      piece[i] = {.length = records[i].length, .content = records[i].content};
-    DW_TRY(file_.append_piece(std::as_bytes(std::span(piece).first(n))));
-  }
-  DW_TRY(file_.append_piece(seek_footer(entries)));
-  return file_.end_pieces(kSkippableHeaderBytes + entries * sizeof(SeekEntry) + kSeekFooterBytes);
+  return file_.append(bytes_of(closing),
+                      {.kind = PieceKind::kTail, .digest = digest64(bytes_of(closing))});
 }
 
 Status StreamWriter::patch_first_frame() {
   KdumpHeader whole = make_kdump_header(description_, layout_, 0);
-  KdumpHeader before = make_kdump_header(description_, layout_, kStatusIncomplete);
-  before.written_blocks = 0;
-  MutableBytes room = frame_.bytes();
-  Bytes after_frame = stored_header(whole, room.first(FrameCompressor::bound(sizeof(whole))));
-  Bytes before_frame = stored_header(before, room.subspan(FrameCompressor::bound(sizeof(whole)),
-                                                          FrameCompressor::bound(sizeof(before))));
-  return file_.replace_first(after_frame, before_frame, sizeof(whole));
+  size_t bound = FrameCompressor::bound(sizeof(whole));
+  Bytes after = stored_header(whole, frame_.bytes().first(bound));
+  Bytes before = first_frame(frame_.bytes().subspan(bound, bound));
+  return file_.replace_first(after, before, sizeof(whole));
 }
 
 Status StreamWriter::finish(bool complete) {
+  bool rewritable = target_->rewritable();
   // Behind half a frame nothing can be found any more.
-  if (file_.broken()) return target_->rewritable() ? file_.checkpoint() : Status();
+  if (file_.broken()) return rewritable ? make_durable() : Status();
   DW_TRY(write_closing(complete));
   DW_TRY(file_.checkpoint());
-  bool rewritable = target_->rewritable();
-  if (rewritable && compression_.compression != Compression::kLz4) DW_TRY(write_seek_table());
+  if (rewritable && compression_.compression != Compression::kLz4)
+    DW_TRY(write_seek_table(*target_, file_));
   if (complete && rewritable) {
     DW_TRY(patch_first_frame());
     return target_->seal();
   }
-  DW_TRY(file_.checkpoint());
-  DW_TRY(target_->sync());
+  DW_TRY(make_durable());
   return complete ? target_->seal() : Status();
 }
 

@@ -14,6 +14,7 @@
 #include "capture/codec/frame_compressor.h"
 #include "capture/format/dump_writer.h"
 #include "capture/format/frame_file.h"
+#include "capture/format/journal_records.h"
 #include "capture/format/kdump_headers.h"
 #include "capture/target/target.h"
 
@@ -38,6 +39,7 @@ class StreamWriter : public DumpWriter {
   Status read_kept(uint64_t first_pfn, MutableBytes bits) override;
   Status begin(const Plan& plan) override;
   Status publish() override;
+  Result<ResumePoint> resume(const Plan& plan, const RememberPage& remember) override;
   // `output` holds one frame (Coding::kFrames).
   Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) override;
   Status checkpoint() override { return file_.checkpoint(); }
@@ -53,16 +55,18 @@ class StreamWriter : public DumpWriter {
                const KdumpLayout& layout, Presence presence, FrameCompressor compressor);
 
   Status start();
-  Status write_first_frame();
+  Status append_head(Bytes frame, size_t content);
   Status write_first_bitmap();
   Status write_descriptors(const Plan& plan);
   Status put(Bytes content);
   Status put_zeros_up_to(uint64_t offset);
   Status flush_head();
   Bytes stored_header(const KdumpHeader& header, MutableBytes into);
+  Bytes first_frame(MutableBytes into);
+  Status preallocate_journal(const PlanRecord& plan);
+  Status make_durable();
   Status mark_missing(const BatchOutput& output);
   Status write_closing(bool complete);
-  Status write_seek_table();
   Status patch_first_frame();
 
   Target* target_;

@@ -27,7 +27,13 @@ constexpr CaptureSettings kSettings[] = {
     {.compression = {}, .checkpoint_each_batch = true},
     {.compression = {.compression = Compression::kNone}, .checkpoint_each_batch = true},
     {.compression = {}, .threads = 2, .checkpoint_each_batch = false},
+    {.format = DumpFormat::kStream, .compression = {}, .checkpoint_each_batch = true},
+    {.format = DumpFormat::kStream,
+     .compression = {.compression = Compression::kLz4},
+     .threads = 2,
+     .checkpoint_each_batch = false},
 };
+const CaptureSettings* const kOneOfEach[] = {&kSettings[0], &kSettings[3]};
 
 // What an interrupted run left.
 struct Remains {
@@ -169,35 +175,37 @@ TEST_CASE("resume: a run that continues is itself cut off, again and again") {
 TEST_CASE("resume: damage sends it back to where the dump is right") {
   TimeLimit limit(kLimitSeconds);
   Subject subject;
-  const CaptureSettings& settings = kSettings[0];
-  Whole whole(subject.vmcore, settings);
-  MemoryTarget memory;
-  FaultTarget target(memory, whole.calls - 8, EIO);
-  CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
-  REQUIRE(memory.state() == MemoryTarget::State::kPublished);
-  uint64_t undamaged = whole.check_continued({memory.content(), memory.sums()});
-  uint64_t refused = 0;
-  uint64_t earlier = 0;
-  for (size_t at = 0; at < memory.content().size(); at += 997 * kThinning) {
-    CAPTURE(at);
-    Remains remains{memory.content(), memory.sums()};
-    remains.dump[at] ^= std::byte{4};
-    MemoryTarget damaged;
-    put(damaged, remains);
-    Result<uint64_t> kept = resume_into(damaged, subject.vmcore, settings);
-    if (!kept.ok()) {  // the head: it cannot be mended, and stays as it was
-      CHECK(kept.error().kind() == ErrorKind::kBadInput);
-      CHECK((damaged.content() == remains.dump));
-      CHECK((damaged.sums() == remains.sums));
-      ++refused;
-      continue;
+  for (const CaptureSettings* each : kOneOfEach) {
+    const CaptureSettings& settings = *each;
+    Whole whole(subject.vmcore, settings);
+    MemoryTarget memory;
+    FaultTarget target(memory, whole.calls - 8, EIO);
+    CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+    REQUIRE(memory.state() == MemoryTarget::State::kPublished);
+    uint64_t undamaged = whole.check_continued({memory.content(), memory.sums()});
+    uint64_t refused = 0;
+    uint64_t earlier = 0;
+    for (size_t at = 0; at < memory.content().size(); at += 997 * kThinning) {
+      CAPTURE(at);
+      Remains remains{memory.content(), memory.sums()};
+      remains.dump[at] ^= std::byte{4};
+      MemoryTarget damaged;
+      put(damaged, remains);
+      Result<uint64_t> kept = resume_into(damaged, subject.vmcore, settings);
+      if (!kept.ok()) {  // the head: it cannot be mended, and stays as it was
+        CHECK(kept.error().kind() == ErrorKind::kBadInput);
+        CHECK((damaged.content() == remains.dump));
+        CHECK((damaged.sums() == remains.sums));
+        ++refused;
+        continue;
+      }
+      if (*kept < undamaged) ++earlier;
+      CHECK((damaged.synced() == whole.dump));
+      CHECK((damaged.synced_sums() == whole.sums));
     }
-    if (*kept < undamaged) ++earlier;
-    CHECK((damaged.synced() == whole.dump));
-    CHECK((damaged.synced_sums() == whole.sums));
+    CHECK(refused > 0);
+    CHECK(earlier > 0);
   }
-  CHECK(refused > 0);
-  CHECK(earlier > 0);
 }
 
 TEST_CASE("resume: a dump that was cut goes on from where it is right") {
@@ -229,37 +237,39 @@ TEST_CASE("resume: a dump that was cut goes on from where it is right") {
 
 TEST_CASE("resume: another crash's dump, or another plan's, is left as it is") {
   Subject subject;
-  const CaptureSettings& settings = kSettings[0];
-  Whole whole(subject.vmcore, settings);
-  MemoryTarget memory;
-  FaultTarget target(memory, whole.calls - 8, EIO);
-  CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
-  Remains remains{memory.content(), memory.sums()};
+  for (const CaptureSettings* each : kOneOfEach) {
+    const CaptureSettings& settings = *each;
+    Whole whole(subject.vmcore, settings);
+    MemoryTarget memory;
+    FaultTarget target(memory, whole.calls - 8, EIO);
+    CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
+    Remains remains{memory.content(), memory.sums()};
 
-  VmcoreBuilder other = eight_chunks();
-  other.add_prstatus(4711);
-  TemporaryVmcore other_file(other);
-  Vmcore other_vmcore = std::move(Vmcore::open(other_file.path()).value());
-  CaptureSettings level = settings;
-  level.compression.level = 3;
-  for (auto [vmcore, with] :
-       {std::pair(&other_vmcore, settings), std::pair(&subject.vmcore, level)}) {
-    MemoryTarget standing;
-    put(standing, remains);
-    Result<uint64_t> kept = resume_into(standing, *vmcore, with);
-    REQUIRE_FALSE(kept.ok());
-    CHECK(kept.error().kind() == ErrorKind::kBadInput);
-    CHECK((standing.content() == remains.dump));
-    CHECK((standing.sums() == remains.sums));
-  }
-  for (size_t size : {size_t{0}, sizeof(JournalHeader), remains.sums.size() / 3}) {
-    MemoryTarget standing;
-    Remains cut = remains;
-    cut.sums.resize(size);
-    put(standing, cut);
-    Result<uint64_t> kept = resume_into(standing, subject.vmcore, settings);
-    if (kept.ok()) continue;
-    CHECK(kept.error().kind() == ErrorKind::kBadInput);
-    CHECK((standing.content() == remains.dump));
+    VmcoreBuilder other = eight_chunks();
+    other.add_prstatus(4711);
+    TemporaryVmcore other_file(other);
+    Vmcore other_vmcore = std::move(Vmcore::open(other_file.path()).value());
+    CaptureSettings level = settings;
+    level.compression.level = 3;
+    for (auto [vmcore, with] :
+         {std::pair(&other_vmcore, settings), std::pair(&subject.vmcore, level)}) {
+      MemoryTarget standing;
+      put(standing, remains);
+      Result<uint64_t> kept = resume_into(standing, *vmcore, with);
+      REQUIRE_FALSE(kept.ok());
+      CHECK(kept.error().kind() == ErrorKind::kBadInput);
+      CHECK((standing.content() == remains.dump));
+      CHECK((standing.sums() == remains.sums));
+    }
+    for (size_t size : {size_t{0}, sizeof(JournalHeader), remains.sums.size() / 3}) {
+      MemoryTarget standing;
+      Remains cut = remains;
+      cut.sums.resize(size);
+      put(standing, cut);
+      Result<uint64_t> kept = resume_into(standing, subject.vmcore, settings);
+      if (kept.ok()) continue;
+      CHECK(kept.error().kind() == ErrorKind::kBadInput);
+      CHECK((standing.content() == remains.dump));
+    }
   }
 }

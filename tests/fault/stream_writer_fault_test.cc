@@ -10,12 +10,12 @@
 
 #include "capture/codec/running_digest.h"
 #include "capture/format/stream_format.h"
-#include "capture/format/sums.h"
 #include "capture/target/memory_target.h"
 #include "tests/fault/crash_target.h"
 #include "tests/fault/writer_subject.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/frames.h"
+#include "tests/unit/support/journals.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/time_limit.h"
 #include "tests/unit/support/vmcores.h"
@@ -92,15 +92,11 @@ size_t check_prefix(const Whole& whole, const Image& image, bool sealed) {
   return frames.size();
 }
 
-// What the list vouches for is in the file.
-void check_sums(const Image& sums, const Image& file) {
-  if (sums.size() < sizeof(SumsHeader)) return;
-  uint64_t check = load<SumsHeader>(sums, 0).check;
+// What the journal vouches for is in the file.
+void check_journal(const Image& journal, const Image& file) {
   uint64_t end = 0;
-  for (size_t at = sizeof(SumsHeader); at + sizeof(SumRecord) <= sums.size();
-       at += sizeof(SumRecord)) {
-    auto record = load<SumRecord>(sums, at);
-    REQUIRE(record.check == sums_check(record, check));
+  for (const auto& [record, unused] : pieces_of(journal)) {
+    if (record.kind == PieceKind::kPlan || record.kind == PieceKind::kEnd) continue;
     if (record.offset == 0) {
       end = std::max<uint64_t>(end, record.length);
       continue;
@@ -112,20 +108,19 @@ void check_sums(const Image& sums, const Image& file) {
   }
 }
 
-// A first frame that says that the dump is whole is one that the list knows, whatever the power
+// A first frame that says that the dump is whole is one that the journal knows, whatever the power
 // takes.
-void check_sealed_frame(const Image& durable_sums, const Image& file) {
+void check_sealed_frame(const Image& durable_journal, const Image& file) {
   std::vector<Frame> frames = whole_frames(file);
   if (frames.empty()) return;
   if ((load<KdumpHeader>(frames[0].content, 0).status & kStatusIncomplete) != 0) return;
   uint64_t digest = digest64(Bytes(file).first(frames[0].length));
-  bool known = false;
-  for (size_t at = sizeof(SumsHeader); at + sizeof(SumRecord) <= durable_sums.size();
-       at += sizeof(SumRecord)) {
-    auto record = load<SumRecord>(durable_sums, at);
-    known = known || (record.offset == 0 && record.digest == digest);
-  }
-  CHECK(known);
+  std::vector<ListedPiece> pieces = pieces_of(durable_journal);
+  CHECK(std::ranges::any_of(pieces, [digest](const ListedPiece& piece) {
+    return piece.record.kind == PieceKind::kSealedHead && piece.record.digest == digest;
+  }));
+  CHECK(pieces.back().record.kind == PieceKind::kEnd);
+  CHECK(pieces.back().record.offset == file.size());
 }
 
 // The head of a published stream is there to its last byte.
@@ -155,7 +150,7 @@ TEST_CASE("stream_writer: any call may fail, once and for all") {
         CHECK(status.error().errno_value() == errno_value);
         CHECK(memory.synced_state() != MemoryTarget::State::kSealed);
         check_prefix(whole, memory.synced(), false);
-        check_sums(memory.synced_sums(), memory.synced());
+        check_journal(memory.synced_sums(), memory.synced());
       }
     }
   }
@@ -174,7 +169,7 @@ TEST_CASE("stream_writer: any call may fail once, and what follows may succeed")
       CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
       CHECK(target.state() != CrashTarget::State::kSealed);
       size_t frames = check_prefix(whole, target.durable(), false);
-      check_sums(target.written_sums(), target.durable());
+      check_journal(target.written_sums(), target.durable());
       if (target.state() == CrashTarget::State::kPublished) CHECK(frames >= head);
       most = std::max(most, frames);
     }
@@ -197,13 +192,13 @@ TEST_CASE("stream_writer: the power may go after any call, with any part of what
       CHECK(frames >= before);
       before = frames;
       // Sums that nobody synced may be on the disk too.
-      check_sums(target.written_sums(), target.durable());
+      check_journal(target.written_sums(), target.durable());
       if (target.state() == CrashTarget::State::kStaged) return;
       CHECK(frames >= head);
       for (uint64_t seed = 1; seed <= 6; ++seed, ++images) {
         Image image = target.partly_durable(target.calls() * 100 + seed);
         CHECK(check_prefix(whole, image, sealed) >= frames);
-        check_sums(target.written_sums(), image);
+        check_journal(target.written_sums(), image);
         check_sealed_frame(target.durable_sums(), image);
       }
     };

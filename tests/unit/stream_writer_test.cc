@@ -12,6 +12,7 @@
 #include "capture/format/stream_format.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/frames.h"
+#include "tests/unit/support/journals.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
 
@@ -175,34 +176,61 @@ TEST_CASE("stream_writer: through a pipe only the first frame and the seek table
   }
 }
 
-TEST_CASE("stream_writer: the sums cover the file without gaps") {
+TEST_CASE("stream_writer: the journal covers the file without gaps") {
   MemoryTarget target;
   capture_ok(target, large_crash(2), stream_of(Compression::kZstd));
-  const Image& sums = target.sums();
-  CHECK((target.synced_sums() == sums));
-  auto header = load<SumsHeader>(sums, 0);
-  CHECK(header.version == kSumsVersion);
+  CHECK((target.synced_sums() == target.sums()));
+  auto header = load<JournalHeader>(target.sums(), 0);
   CHECK(header.format == 1);
   CHECK(header.compression == 1);
   CHECK(header.level == 1);
   CHECK(header.dump_level == 1);
-  CHECK(header.page_size == 4096);
-  CHECK(header.check == sums_check(header));
+  std::vector<ListedPiece> pieces = pieces_of(target.sums());
+  CHECK(pieces.back().end == target.sums().size());
   uint64_t end = 0;
-  size_t at = sizeof(SumsHeader);
-  for (; end < target.content().size(); at += sizeof(SumRecord)) {
-    auto record = load<SumRecord>(sums, at);
-    CHECK(record.offset == end);
-    CHECK(record.check == sums_check(record, header.check));
+  uint64_t pages = 0;
+  std::vector<PieceKind> kinds;
+  for (const auto& [record, unused] : pieces) {
+    if (kinds.empty() || kinds.back() != record.kind) kinds.push_back(record.kind);
+    pages += record.stored + record.zero;
+    if (record.kind == PieceKind::kPlan || record.kind == PieceKind::kEnd) continue;
+    bool same =
+        record.digest == digest64(Bytes(target.content()).subspan(record.offset, record.length));
     // The first frame is not any more what it was when it was written.
-    bool same = record.digest == digest64(Bytes(target.content()).subspan(end, record.length));
     CHECK(same == (end > 0));
+    if (record.kind == PieceKind::kSealedHead) {
+      CHECK(record.offset == 0);
+      continue;
+    }
+    CHECK(record.offset == end);
     end += record.length;
   }
-  auto sealed = load<SumRecord>(sums, at);
-  CHECK(sealed.offset == 0);
-  CHECK(sealed.digest == digest64(Bytes(target.content()).first(sealed.length)));
-  CHECK(at + sizeof(SumRecord) == sums.size());
+  CHECK(end == target.content().size());
+  CHECK(pages == known_pages(large_crash(2)).size());
+  CHECK((kinds == std::vector{PieceKind::kHead, PieceKind::kPlan, PieceKind::kPages,
+                              PieceKind::kTail, PieceKind::kSealedHead, PieceKind::kEnd}));
+  CHECK(pieces.back().record.offset == end);
+}
+
+TEST_CASE("stream_writer: a journal that does not read back as written is an error") {
+  class Lying : public MemoryTarget {
+   public:
+    explicit Lying(uint64_t at) : at_(at) {}
+    Status read_sums(uint64_t offset, MutableBytes into) override {
+      DW_TRY(MemoryTarget::read_sums(offset, into));
+      if (at_ >= offset && at_ < offset + into.size()) into[at_ - offset] ^= std::byte{1};
+      return {};
+    }
+
+   private:
+    uint64_t at_;
+  };
+  TemporaryVmcore file(large_crash(2));
+  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
+  Lying target(sizeof(JournalHeader) + 3 * record_bytes(0));
+  Status captured = capture_into(target, vmcore, stream_of(Compression::kZstd));
+  CHECK(contains(text_of(captured), "the list of checksums is not what was written at offset 0x"));
+  CHECK(target.state() == MemoryTarget::State::kPublished);
 }
 
 TEST_CASE("stream_writer: pages that cannot be read are marked, and the dump is incomplete") {

@@ -1,40 +1,34 @@
 // Writes a filtered ELF core: the vmcore's notes and segments, with holes where pages were left
-// out. elf.md beside this file is the specification. Thread safety: as DumpWriter.
+// out. elf.md beside this file is the specification.
+//
+// The journal beside it tells how far it got, so that an interrupted core can be continued. Thread
+// safety: as DumpWriter.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <vector>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/format/checkpoint_clock.h"
 #include "capture/format/dump_writer.h"
-#include "capture/source/elf_headers.h"
-#include "capture/source/physical_map.h"
+#include "capture/format/elf_layout.h"
+#include "capture/format/journal_records.h"
+#include "capture/journal/journal_writer.h"
 #include "capture/target/target.h"
 
 namespace dw {
-
-// What is pointed to must outlive the writer.
-struct ElfDescription {
-  Machine machine = Machine::kX86_64;
-  Bytes notes;
-  std::span<const Segment> segments;  // become program headers; their file offsets are not used
-  // The page frames in the dump, sorted and disjoint: all that the segments bring.
-  std::span<const PfnRange> ranges;
-};
 
 // e_phnum cannot say more, and many readers do not know PN_XNUM.
 inline constexpr size_t kMaxProgramHeaders = 65534;
 
 class ElfWriter : public DumpWriter {
  public:
-  // Error kUnsupported if there are too many segments.
+  // Error kUnsupported if there are too many segments. The page size is that of the journal.
   static Result<std::unique_ptr<ElfWriter>> create(Target& target,
                                                    const ElfDescription& description,
-                                                   uint64_t page_size);
+                                                   const JournalHeader& journal);
 
   // A core has no bitmaps.
   Status write_bitmaps(uint64_t, Bytes, Bytes) override { return {}; }
@@ -42,6 +36,7 @@ class ElfWriter : public DumpWriter {
   Status read_kept(uint64_t first_pfn, MutableBytes bits) override;
   Status begin(const Plan& plan) override;
   Status publish() override;
+  Result<ResumePoint> resume(const Plan& plan, const RememberPage& remember) override;
   // `output` holds pages as they are (Coding::kPages without compression), zero pages noted.
   Result<uint64_t> append(const PlannedBatch& batch, const BatchOutput& output) override;
   Status checkpoint() override;
@@ -49,6 +44,11 @@ class ElfWriter : public DumpWriter {
 
   // Without the holes.
   [[nodiscard]] uint64_t bytes_written() const override { return written_; }
+
+  // What create() allocates besides eight bytes for each piece of RAM, in bytes.
+  [[nodiscard]] static size_t memory_bytes() {
+    return sizeof(ElfWriter) + JournalWriter::memory_bytes();
+  }
 
  private:
   // Pages that stand side by side in the batch and in the file.
@@ -58,23 +58,30 @@ class ElfWriter : public DumpWriter {
     uint64_t size = 0;   // bytes
   };
 
-  ElfWriter(Target& target, const ElfDescription& description, uint64_t page_size);
+  ElfWriter(Target& target, const ElfDescription& description, const JournalHeader& journal);
 
-  // Where a page frame of `ranges` stands in the file.
-  [[nodiscard]] uint64_t offset_of(uint64_t pfn) const;
+  Status preallocate_journal();
   Status write_program_headers();
+  [[nodiscard]] uint64_t head_bytes() const {
+    return layout_.notes_offset() + description_.notes.size();
+  }
   Status write(uint64_t offset, Bytes bytes);
   Status write_run(const Run& run, Bytes data);
-  Status extend(Run& run, const PageRecord& record, uint64_t pfn, Bytes data);
+  Status extend(Run& run, const PageRecord& record, uint64_t offset, Bytes data);
+  Status write_pages(const PlannedBatch& batch, const BatchOutput& output);
+  // Makes holes of the chunk's pages that are not `stored`.
+  Status clear_others(uint64_t first_pfn, const ChunkBits& stored);
+  Status clear_page(uint64_t offset);
 
   Target* target_;
   ElfDescription description_;
-  uint64_t page_size_;
-  std::vector<uint64_t> pages_before_;  // each of the ranges
-  uint64_t page_count_ = 0;
-  uint64_t notes_offset_ = 0;
-  uint64_t data_offset_ = 0;
+  ElfLayout layout_;
+  JournalWriter journal_;
+  PlanRecord plan_;
   uint64_t written_ = 0;
+  // Of a core that is continued: until so much is written, anything may stand in the file.
+  uint64_t uncertain_until_ = 0;
+  std::array<ChunkBits, kBatchPages> stored_{};  // by chunk of the batch: pages with bytes
   CheckpointClock clock_;
 };
 

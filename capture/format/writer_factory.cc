@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "capture/format/flattened_writer.h"
+#include "capture/format/journal_header.h"
 #include "capture/format/kdump_writer.h"
 
 namespace dw {
@@ -65,7 +66,9 @@ Result<std::unique_ptr<DumpWriter>> make_dump_writer(const WriterOptions& option
       return as_dump_writer(StreamWriter::create(target, kdump, options.compression,
                                                  options.page_size, description.presence));
     case DumpFormat::kElf:
-      return as_dump_writer(ElfWriter::create(target, description.elf, options.page_size));
+      return as_dump_writer(ElfWriter::create(
+          target, description.elf,
+          make_journal_header(kdump, DumpFormat::kElf, options.compression, options.page_size)));
   }
   return Error(ErrorKind::kUnsupported, "no such format");
 }
@@ -94,7 +97,7 @@ size_t writer_memory_bytes(const WriterOptions& options) {
     case DumpFormat::kStream:
       return StreamWriter::memory_bytes(options.compression);
     case DumpFormat::kElf:
-      return 0;
+      return ElfWriter::memory_bytes();
   }
   return 0;
 }

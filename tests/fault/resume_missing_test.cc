@@ -27,6 +27,7 @@ constexpr CaptureSettings kSettings[] = {
     {.compression = {}},
     {.format = DumpFormat::kStream, .compression = {}},
     {.format = DumpFormat::kStream, .compression = {.compression = Compression::kLz4}},
+    {.format = DumpFormat::kElf, .compression = {.compression = Compression::kNone}},
 };
 
 // A vmcore of a few batches; with its file cut, pages at its end and some before are gone.

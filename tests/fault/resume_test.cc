@@ -32,8 +32,11 @@ constexpr CaptureSettings kSettings[] = {
      .compression = {.compression = Compression::kLz4},
      .threads = 2,
      .checkpoint_each_batch = false},
+    {.format = DumpFormat::kElf,
+     .compression = {.compression = Compression::kNone},
+     .checkpoint_each_batch = true},
 };
-const CaptureSettings* const kOneOfEach[] = {&kSettings[0], &kSettings[3]};
+const CaptureSettings* const kOneOfEach[] = {&kSettings[0], &kSettings[3], &kSettings[5]};
 
 // What an interrupted run left.
 struct Remains {

@@ -130,9 +130,9 @@ TEST_CASE("elf_writer: too many segments are refused") {
   std::vector<Segment> segments(kMaxProgramHeaders);
   ElfDescription description;
   description.segments = segments;
-  auto made = ElfWriter::create(target, description, 4096);
+  auto made = ElfWriter::create(target, description, JournalHeader{.page_size = 4096});
   CHECK(text_of(made) ==
         "memory is in too many pieces for an ELF core; use --format kdump or stream");
   description.segments = std::span(segments).first(kMaxProgramHeaders - 1);
-  CHECK(ElfWriter::create(target, description, 4096).ok());
+  CHECK(ElfWriter::create(target, description, JournalHeader{.page_size = 4096}).ok());
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/may_mount.h"
@@ -131,8 +132,9 @@ TEST_CASE("memory: a cgroup of the budget's size is enough to go on with a dump"
   Stage stage(160);
   TempDir small;
   SmallDisk disk(small.path(), "size=100m");
-  for (const char* format : {"kdump"}) {
-    Outcome full = run(stage.command_for(2, format, "zstd", small.path()));
+  for (auto [format, compress] :
+       {std::pair("stream", "zstd"), std::pair("elf", "none"), std::pair("kdump", "zstd")}) {
+    Outcome full = run(stage.command_for(2, format, compress, small.path()));
     REQUIRE_MESSAGE(full.status == 3, full.err);
     for (unsigned threads : {1U, 4U}) {
       CAPTURE(std::string(format));
@@ -141,7 +143,7 @@ TEST_CASE("memory: a cgroup of the budget's size is enough to go on with a dump"
       std::filesystem::copy(small.path(), stage.dumps(), std::filesystem::copy_options::recursive);
       MemoryCgroup cgroup(budget(threads));
       Outcome outcome =
-          run(cgroup.inside(stage.command_for(threads, format, "zstd", stage.dumps())));
+          run(cgroup.inside(stage.command_for(threads, format, compress, stage.dumps())));
       REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
       CHECK(contains(outcome.err, "going on with an interrupted dump"));
       CHECK(cgroup.killed() == 0);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.base import HarnessError
 from harness.kdump import read_bitmaps
-from harness.partial import PartialDump, Search, Shown, judge_cut, judge_whole, search, tasks
+from harness.partial import PartialDump, Search, Shown, judge_cut, judge_whole, read_shown, search, tasks
 from harness.synthetic import PAGE, KdumpFile, guest_pages
 
 __all__ = ["PartialDumpTest", "PartialJudgeTest", "SearchTest"]
@@ -100,6 +100,14 @@ class PartialJudgeTest(unittest.TestCase):
 
     def test_nothing_shown_at_all(self) -> None:
         self.assertIn("does not start", judge_cut(WHOLE, Shown(0, "crash: page incomplete", "", "", ""))[0])
+
+    def test_what_another_run_left_is_read(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="dumpwright-selftest-") as name:
+            for command in ("bt", "log", "ps"):
+                (Path(name) / f"{command}.txt").write_text(getattr(WHOLE, command))
+            self.assertEqual(read_shown(Path(name)), WHOLE)
+            (Path(name) / "bt.txt").unlink()
+            self.assertEqual(len(judge_whole(read_shown(Path(name)))), 1)
 
     def test_a_whole_dump_that_shows_nothing_is_no_yardstick(self) -> None:
         for field in ("bt", "log", "ps"):

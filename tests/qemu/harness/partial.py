@@ -106,14 +106,17 @@ class Shown:
     ps: str
 
 
-def show(crash: str, quirks: CrashQuirks, vmlinux: Path, dump: Path, folder: Path) -> Shown:
+def _texts(folder: Path) -> dict[str, str]:
     files = {name: folder / f"{name}.txt" for name in COMMANDS}
-    for file in files.values():
-        file.unlink(missing_ok=True)
+    return {name: file.read_text(errors="replace") if file.exists() else "" for name, file in files.items()}
+
+
+def show(crash: str, quirks: CrashQuirks, vmlinux: Path, dump: Path, folder: Path) -> Shown:
+    for name in COMMANDS:
+        (folder / f"{name}.txt").unlink(missing_ok=True)
     status, messages = run_crash(crash, quirks, vmlinux, dump, folder / "commands",
-                                 [f"{name} > {file}" for name, file in files.items()])
-    texts = {name: file.read_text(errors="replace") if file.exists() else "" for name, file in files.items()}
-    return Shown(status, messages, **texts)
+                                 [f"{name} > {folder}/{name}.txt" for name in COMMANDS])
+    return Shown(status, messages, **_texts(folder))
 
 
 def tasks(ps: str) -> list[str]:
@@ -123,7 +126,7 @@ def tasks(ps: str) -> list[str]:
 
 def read_shown(folder: Path) -> Shown:
     """What another run of crash on the whole dump left in its folder."""
-    return Shown(0, "", **{name: (folder / f"{name}.txt").read_text(errors="replace") for name in COMMANDS})
+    return Shown(0, "", **_texts(folder))
 
 
 def judge_whole(whole: Shown) -> list[str]:

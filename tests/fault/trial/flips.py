@@ -60,7 +60,8 @@ class Bitflip:
 
     def __enter__(self):
         self.folder.mkdir()
-        self.subjects = [self._whole(shape) for shape in SHAPES] + [self._incomplete(Shape(compress="zstd"))]
+        self.subjects = [self._whole(shape) for shape in self.stage.of_formats(SHAPES)]
+        self.subjects += [self._incomplete(Shape(compress="zstd"))]
         self._check_undamaged()
         return self
 

@@ -15,7 +15,8 @@ from trial.remains import PagesSeen, check_finished, check_remains, look
 from trial.stage import Disk, Ended, Failure, Reference, Shape, Stage, Unable, empty, expect
 
 # Mostly what is written fastest: the most moments within a checkpoint.
-SHAPES = [Shape()] * 5 + [Shape(compress="zstd")] * 3 + [Shape(compress="zlib")]
+SHAPES = [Shape()] * 4 + [Shape(compress="zstd")] * 2 + [
+    Shape(compress="zlib"), Shape("stream", "zstd"), Shape("stream", "lz4"), Shape("elf")]
 DISK_MIB = 2048
 # Of a machine where other work slows the run down, or ends it before its moment comes.
 MOMENTS = 20
@@ -52,7 +53,7 @@ class Interrupted:
 
     def trial(self, dice: random.Random) -> str:
         empty(self.disk.path)
-        reference = self.stage.reference(self.vmcore, dice.choice(SHAPES))
+        reference = self.stage.reference(self.vmcore, dice.choice(self.stage.of_formats(SHAPES)))
         target = self.disk.path / "dumps"
         times = dice.choice((1, 1, 1, 2, 3))
         lines = [f"{reference.shape}, {times} times"]

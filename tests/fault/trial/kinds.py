@@ -22,7 +22,7 @@ class Size:
 
 FULL = {
     "kill": Size(200, 384),
-    "oom": Size(50, 256),
+    "oom": Size(50, 192),
     "full": Size(60, 64),
     "gone": Size(60, 256),
     "source": Size(100, 64),
@@ -30,7 +30,7 @@ FULL = {
 }
 QUICK = {
     "kill": Size(20, 256),
-    "oom": Size(5, 256),
+    "oom": Size(5, 192),
     "full": Size(6, 64),
     "gone": Size(6, 256),
     "source": Size(10, 64),

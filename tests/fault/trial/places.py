@@ -13,9 +13,10 @@ from pathlib import Path
 
 from trial.interrupted import finish
 from trial.remains import WHOLE, PagesSeen, check_incomplete, check_remains, look, verify
-from trial.stage import Disk, Ended, Reference, Shape, Stage, empty, expect, run_tool, tmpfs
+from trial.stage import Disk, Ended, Reference, Shape, Stage, Unable, empty, expect, run_tool, tmpfs
 
-SHAPES = [Shape(), Shape(compress="zstd"), Shape(compress="zlib")]
+SHAPES = [Shape(), Shape(compress="zstd"), Shape(compress="zlib"), Shape("stream", "zstd"),
+          Shape("stream", "lz4"), Shape("elf")]
 SMALL_DISK_MIB = 256
 DISK_MIB = 1024
 
@@ -48,7 +49,7 @@ class Full:
     @staticmethod
     def _free_bytes(dice: random.Random, reference: Reference) -> int:
         """From a block to almost enough; often about as much as the head of the file takes."""
-        largest = reference.bytes * 97 // 100
+        largest = reference.room * 97 // 100
         if dice.random() < 0.5:
             return dice.randrange(4096, largest)
         return min(largest, int(4096 * 2 ** dice.uniform(0, 10)))
@@ -57,17 +58,21 @@ class Full:
     def _put_ballast(place: Path, free: int) -> Path:
         ballast = place / "ballast"
         with open(ballast, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(4096, free_bytes(place) - free))
-        return ballast
+            for for_its_own_blocks in range(0, 1 << 20, 16 << 10):
+                size = max(4096, free_bytes(place) - free - for_its_own_blocks)
+                with contextlib.suppress(OSError):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                    return ballast
+        raise Unable(f"{place}: no room for a ballast that leaves {free} bytes")
 
     def trial(self, dice: random.Random) -> str:
-        reference = self.stage.reference(self.vmcore, dice.choice(SHAPES))
+        reference = self.stage.reference(self.vmcore, dice.choice(self.stage.of_formats(SHAPES)))
         kind = dice.choice(sorted(self.places))
         place = self.places[kind]
         empty(place)
         ballast = self._put_ballast(place, self._free_bytes(dice, reference))
         free = free_bytes(place)
-        text = f"{reference.shape} of {reference.bytes} bytes on {kind} with {free} free"
+        text = f"{reference.shape} of {reference.room} bytes on {kind} with {free} free"
         target = place / "dumps"
         try:
             ended = self.stage.run(self.stage.command(self.vmcore.path, reference.shape, target))
@@ -151,7 +156,7 @@ class Gone:
     def trial(self, dice: random.Random) -> str:
         empty(self.disk.path)
         run_tool("sync", "--file-system", self.disk.path)
-        reference = self.stage.reference(self.vmcore, dice.choice(SHAPES))
+        reference = self.stage.reference(self.vmcore, dice.choice(self.stage.of_formats(SHAPES)))
         target = self.disk.path / "dumps"
         ways = self._ways(dice)
         way = dice.choice(list(ways))

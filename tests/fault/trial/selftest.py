@@ -161,7 +161,8 @@ class Selftest:
         other = self.stage.folder / "other" / f"vmcore-{MIB}"
         fake.write_text(f"#!/bin/bash\nREAL={self.stage.executable} OTHER={other}\n{script}\n")
         fake.chmod(0o755)
-        stage = replace(self.stage, executable=fake, folder=folder, _vmcores={}, _references={})
+        stage = replace(self.stage, executable=fake, folder=folder, formats=frozenset({"kdump"}),
+                        _vmcores={}, _references={})
 
         def trials() -> str:
             with make(stage, kind, MIB) as broken:

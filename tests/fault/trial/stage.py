@@ -142,6 +142,12 @@ class Reference:
     def bytes(self) -> int:
         return self.file.stat().st_size
 
+    @property
+    def room(self) -> int:
+        """What it takes of a disk: an ELF core is sparse."""
+        status = self.file.stat()
+        return min(status.st_size, status.st_blocks * 512)
+
 
 class Disk:
     """An ext4 on a loop device over a file, mounted while it exists."""
@@ -203,6 +209,7 @@ class Stage:
     read_dump: Path
     folder: Path
     seed: int
+    formats: frozenset[str] = frozenset()  # empty: all
     _vmcores: dict[int, Vmcore] = field(default_factory=dict)
     _references: dict[tuple[Path, Shape], Reference] = field(default_factory=dict)
     _runs: int = 0
@@ -214,6 +221,10 @@ class Stage:
     def random(self, kind: str, number: int) -> random.Random:
         """A trial's own, so that it can be repeated without those before it."""
         return random.Random(f"{self.seed} {kind} {number}")
+
+    def of_formats(self, shapes: list[Shape]) -> list[Shape]:
+        """Those that this run is about."""
+        return [shape for shape in shapes if not self.formats or shape.format in self.formats]
 
     def vmcore(self, mib: int) -> Vmcore:
         if mib not in self._vmcores:

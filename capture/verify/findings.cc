@@ -5,10 +5,22 @@
 
 namespace dw {
 
+void VerifyReport::count_by_list(uint64_t planned, uint64_t listed) {
+  kept = std::max(planned, damaged);
+  there = std::min(listed - std::min(listed, damaged), kept - damaged);
+  missing = kept - there - damaged;
+}
+
 void Findings::add_part(const DamagedPart& part) {
   std::lock_guard lock(mutex_);
   ++report_.damaged_parts;
   if (parts_.size() < kMaxParts) parts_.push_back(part);
+}
+
+void Findings::settle() {
+  data_.settle();
+  missing_.settle();
+  report_.more_damage = data_.overflowed();
 }
 
 void Findings::tell_parts() {

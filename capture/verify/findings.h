@@ -1,5 +1,5 @@
 // What is found while a dump is verified, by all threads, until it is told.
-// Thread safety: add_part() and data() from any thread; everything else from one.
+// Thread safety: add_part(), data() and missing() from any thread; everything else from one.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ struct VerifyReport {
   bool has_list = false;       // of checksums, and it is this dump's
   bool more_damage = false;    // than was counted
 
+  // Where only the list can count: pages of the plan, and those that it has. `damaged` is known.
+  void count_by_list(uint64_t planned, uint64_t listed);
+
   [[nodiscard]] bool intact() const { return damaged == 0 && damaged_parts == 0 && !more_damage; }
   [[nodiscard]] bool whole() const { return says_whole && missing == 0; }
 };
@@ -32,8 +35,12 @@ class Findings {
 
   void add_part(const DamagedPart& part);
   [[nodiscard]] DamagedData& data() { return data_; }
+  // Places without a page, of which nothing else in the dump says so.
+  [[nodiscard]] DamagedData& missing() { return missing_; }
   VerifyReport& report() { return report_; }
 
+  // To be called once, when all damage is known, before it is told.
+  void settle();
   void note(const char* text) const { events_->note(text); }
   // Tells the parts, in the order of their places.
   void tell_parts();
@@ -46,6 +53,7 @@ class Findings {
   const VerifyEvents* events_;
   VerifyReport report_;
   DamagedData data_;
+  DamagedData missing_;
   std::mutex mutex_;
   std::vector<DamagedPart> parts_;
 };

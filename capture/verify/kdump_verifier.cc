@@ -54,17 +54,18 @@ Result<uint64_t> KdumpVerifier::digest_of(ByteReader& reader, uint64_t offset, u
   return digest.value();
 }
 
-Result<bool> KdumpVerifier::owns(const ListSummary& list) {
+bool KdumpVerifier::owns(const ListSummary& list) {
   if (list.header.format != static_cast<uint32_t>(DumpFormat::kKdump)) return false;
   uint64_t block = file_->layout().block_size;
-  DW_ASSIGN(uint64_t first, digest_of(*reader_, 0, block));
+  Result<uint64_t> first = digest_of(*reader_, 0, block);
   for (const std::optional<JournalRecord>& head : {list.first_head, list.sealed_head})
-    if (head && head->length == block && head->digest == first) return true;
+    if (head && head->length == block && first.ok() && head->digest == *first) return true;
   // That block may be what is damaged.
+  Result<uint64_t> ram_pages = count_ram_pages(*file_, *reader_);
   KdumpDescription description;
   description.notes = file_->notes();
   description.max_mapnr = file_->sub_header().max_mapnr_64;
-  DW_ASSIGN(description.ram_pages, count_ram_pages(*file_, *reader_));
+  description.ram_pages = ram_pages.ok() ? *ram_pages : 0;
   return crash_identity(description) == list.header.identity;
 }
 
@@ -284,10 +285,8 @@ Status KdumpVerifier::work_on_rest() {
 }
 
 Status KdumpVerifier::tell() {
-  VerifyReport& report = findings_->report();
-  report.says_whole = !file_->incomplete();
-  findings_->data().settle();
-  report.more_damage = findings_->data().overflowed();
+  findings_->report().says_whole = !file_->incomplete();
+  findings_->settle();
   findings_->tell_parts();
   TableWalk::Vouched vouched{
       .chunks = seen_, .distrusted = distrusted_, .zero_page_offset = zero_page_offset()};

@@ -38,7 +38,7 @@ class KdumpVerifier {
                                                        Findings& findings);
 
   // Whether the list is of this dump, whatever else of either is damaged.
-  Result<bool> owns(const ListSummary& list);
+  [[nodiscard]] bool owns(const ListSummary& list);
   // Checks all that the list speaks for.
   Status check_by_list(int list_fd, const ListSummary& list);
   // Checks the pages that it did not.

@@ -1,11 +1,23 @@
 #include "capture/verify/list_summary.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "capture/codec/running_digest.h"
 #include "capture/format/dump_format.h"
+#include "capture/target/sums_file.h"
 #include "capture/verify/list_cursor.h"
 
 namespace dw {
 
 namespace {
+
+bool is_elf(const ListSummary& summary) {
+  return summary.header.format == static_cast<uint32_t>(DumpFormat::kElf);
+}
 
 class Summarizer {
  public:
@@ -29,7 +41,7 @@ class Summarizer {
         summary_->sealed_head = record;
         break;
       case PieceKind::kEnd:
-        if (is_kdump() && record.offset != summary_->data_end) gap(entry);
+        if (has_places() && record.offset != summary_->data_end) gap(entry);
         summary_->file_bytes = record.offset;
         break;
       case PieceKind::kMark:
@@ -44,17 +56,17 @@ class Summarizer {
     return summary_->header.format == static_cast<uint32_t>(DumpFormat::kKdump);
   }
   // The batches of an ELF core have no place of their own.
-  [[nodiscard]] bool has_places() const {
-    return summary_->header.format != static_cast<uint32_t>(DumpFormat::kElf);
-  }
+  [[nodiscard]] bool has_places() const { return !is_elf(*summary_); }
 
   void gap(const JournalEntry& entry) {
     if (!summary_->gap_at) summary_->gap_at = entry.position;
   }
 
   void follow(const JournalEntry& entry) {
-    if (has_places() && entry.record.offset != summary_->data_end) gap(entry);
-    summary_->data_end = entry.record.offset + entry.record.length;
+    const JournalRecord& record = entry.record;
+    if (!has_places() && record.kind == PieceKind::kPages) return;
+    if (record.offset != summary_->data_end) gap(entry);
+    summary_->data_end = record.offset + record.length;
   }
 
   void take_head(const JournalEntry& entry) {
@@ -63,6 +75,8 @@ class Summarizer {
       if (record.offset != 0) gap(entry);
       summary_->first_head = record;
       summary_->data_end = 0;
+    } else if (!summary_->second_head) {
+      summary_->second_head = record;
     }
     // The descriptors change until the dump is whole: they are in no piece of the head.
     bool behind_table = is_kdump() && summary_->table_end == 0 && !summary_->plan &&
@@ -94,7 +108,9 @@ class Summarizer {
 
 // What must be there if the dump is as the list's end says.
 void check_whole(ListSummary& summary, uint64_t end) {
-  bool all = summary.first_head && summary.sealed_head && summary.plan &&
+  // An ELF core cannot say that it is incomplete.
+  bool sealed = summary.sealed_head || is_elf(summary);
+  bool all = summary.first_head && sealed && summary.plan &&
              summary.pages.total() == summary.planned_pages() &&
              summary.batches == summary.planned_batches();
   if (!all && !summary.gap_at) summary.gap_at = end;
@@ -126,6 +142,37 @@ Result<ListSummary> summarize_list(int fd) {
   if (summary.torn || summary.damaged_at) summary.gap_at.reset();
   if (whole && !summary.damaged_at) check_whole(summary, end);
   return summary;
+}
+
+Result<uint64_t> digest_of_range(int fd, uint64_t offset, uint64_t length) {
+  std::array<std::byte, 16384> buffer;
+  RunningDigest digest;
+  for (uint64_t done = 0; done < length;) {
+    MutableBytes piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
+    DW_TRY(read_exact_at(fd, piece, offset + done));
+    digest.add(piece);
+    done += piece.size();
+  }
+  return digest.value();
+}
+
+bool is_list_of(int dump_fd, const ListSummary& list) {
+  for (const std::optional<JournalRecord>& head :
+       {list.first_head, list.sealed_head, list.second_head}) {
+    if (!head) continue;
+    Result<uint64_t> digest = digest_of_range(dump_fd, head->offset, head->length);
+    if (digest.ok() && *digest == head->digest) return true;
+  }
+  return false;
+}
+
+Result<Fd> open_list_beside(const std::string& path) {
+  size_t slash = path.rfind('/');
+  std::string list = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+  list += kSumsName;
+  Result<Fd> fd = open_file(list.c_str(), O_RDONLY | O_NONBLOCK);
+  if (!fd.ok() && fd.error().errno_value() == ENOENT) return Fd();
+  return fd;
 }
 
 }  // namespace dw

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
+#include "capture/base/fd.h"
 #include "capture/base/result.h"
 #include "capture/journal/journal_format.h"
 #include "capture/pipeline/batch_output.h"
@@ -16,7 +18,8 @@ struct ListSummary {
   JournalHeader header;
   uint64_t size = 0;  // of the list, bytes
 
-  std::optional<JournalRecord> first_head;   // the dump's first piece while it is incomplete
+  std::optional<JournalRecord> first_head;  // the dump's first piece while it is incomplete
+  std::optional<JournalRecord> second_head;
   std::optional<JournalRecord> sealed_head;  // the same of a whole one
   std::optional<JournalRecord> plan;
   std::optional<uint64_t> file_bytes;  // of the dump, if the list has its end
@@ -44,5 +47,15 @@ struct ListSummary {
 
 // Errors as ListCursor::open().
 Result<ListSummary> summarize_list(int fd);
+
+// Opens the list beside the dump `path`. No descriptor if there is none.
+Result<Fd> open_list_beside(const std::string& path);
+
+// Whether a piece of the head of the dump is as the list says: those of the first two have what no
+// other dump has, and if both are damaged nobody can tell.
+[[nodiscard]] bool is_list_of(int dump_fd, const ListSummary& list);
+
+// Of bytes of a file, in small pieces. Error as read_exact_at().
+Result<uint64_t> digest_of_range(int fd, uint64_t offset, uint64_t length);
 
 }  // namespace dw

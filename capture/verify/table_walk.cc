@@ -61,8 +61,8 @@ Status TableWalk::walk_chunk(const IndexedChunk& chunk) {
     if ((chunk.bits[i / 64] >> (i % 64) & 1) == 0) continue;
     const PageDescriptor& descriptor = descriptors_[at];
     Verdict verdict = judge(descriptor, chunk.rank + at, trusted);
-    bool checked = vouched || descriptor.flags == kPageZstd || descriptor.flags == kPageZlib ||
-                   descriptor.offset == vouched_.zero_page_offset;
+    bool checked = vouched || vouched_.all_checked || descriptor.flags == kPageZstd ||
+                   descriptor.flags == kPageZlib || descriptor.offset == vouched_.zero_page_offset;
     if (verdict.there && !checked) ++findings_->report().unchecked;
     take(chunk.first_pfn + i, verdict);
     ++at;
@@ -93,7 +93,9 @@ TableWalk::Verdict TableWalk::judge(const PageDescriptor& descriptor, uint64_t r
   } else if (state == PageState::kMissing && whole_) {
     verdict.damage = Damage::kMissing;
   } else {
-    verdict.there = state == PageState::kStored;
+    verdict.there =
+        state == PageState::kStored &&
+        (whole_ || findings_->missing().find(descriptor.offset, descriptor.size) == nullptr);
   }
   return verdict;
 }

@@ -22,9 +22,10 @@ Result<uint64_t> count_ram_pages(const KdumpFile& file, ByteReader& reader);
 class TableWalk {
  public:
   struct Vouched {
-    ChunkSet& chunks;           // whose pages a list of checksums speaks for
-    ChunkSet& distrusted;       // those whose descriptors are not what it says
-    uint64_t zero_page_offset;  // of the page of zeros that it speaks for; 0: of none
+    ChunkSet& chunks;               // whose pages a list of checksums speaks for
+    ChunkSet& distrusted;           // those whose descriptors are not what it says
+    uint64_t zero_page_offset = 0;  // of the page of zeros that it speaks for; 0: of none
+    bool all_checked = false;       // data of every page has been compared with a checksum
   };
   TableWalk(const KdumpFile& file, ByteReader& reader, const Vouched& vouched, Findings& findings);
 

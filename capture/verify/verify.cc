@@ -2,18 +2,27 @@
 
 #include <fcntl.h>
 
-#include <cerrno>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "capture/source/vmcore.h"
 #include "capture/target/file_target.h"
+#include "capture/verify/elf_verifier.h"
 #include "capture/verify/kdump_verifier.h"
+#include "capture/verify/list_summary.h"
+#include "capture/verify/stream_verifier.h"
 
 namespace dw {
 
 namespace {
 
+constexpr const char* kNoListOfStream =
+    "no list of checksums (vmcore.sums) is beside it; its frames have checksums of their own";
+constexpr const char* kNoListOfElf =
+    "no list of checksums (vmcore.sums) is beside it, and an ELF core has none of its own: only "
+    "its "
+    "headers were looked at";
 constexpr const char* kNoList =
     "no list of checksums (vmcore.sums) is beside it: nothing speaks for its headers, notes, "
     "bitmaps and page descriptors";
@@ -38,15 +47,16 @@ void tell_list_damage(const ListSummary& list, Findings& findings) {
 }
 
 // Checks all that the list of checksums speaks for.
-Status use_list(const VerifyFiles& files, KdumpVerifier& verifier, Findings& findings) {
+template <typename Verifier>
+Status use_list(const VerifyFiles& files, Verifier& verifier, Findings& findings,
+                const char* without) {
   if (!files.list.valid()) {
-    findings.note(kNoList);
+    findings.note(without);
     return {};
   }
   std::optional<ListSummary> list = read_list(files.list.get(), findings);
   if (!list) return {};
-  DW_ASSIGN(bool owned, verifier.owns(*list));
-  if (!owned) {
+  if (!verifier.owns(*list)) {
     findings.add_part({"it", "is of another dump, or the head of this one is damaged", 0, 0, true});
     return {};
   }
@@ -60,18 +70,52 @@ Status verify_kdump(VerifyFiles& files, const VerifyOptions& options, Findings& 
   KdumpVerifier::Options how{.threads = options.threads, .named_whole = files.named_whole};
   DW_ASSIGN(std::unique_ptr<KdumpVerifier> verifier,
             KdumpVerifier::create(*dump.file, how, findings));
-  if (dump.kind == DumpKind::kKdump) DW_TRY(use_list(files, *verifier, findings));
+  if (dump.kind == DumpKind::kKdump) DW_TRY(use_list(files, *verifier, findings, kNoList));
   DW_TRY(verifier->check_rest());
   return verifier->tell();
 }
 
-Result<Fd> open_list(const std::string& path) {
-  size_t slash = path.rfind('/');
-  std::string list = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-  list += kSumsName;
-  Result<Fd> fd = open_file(list.c_str(), O_RDONLY | O_NONBLOCK);
-  if (!fd.ok() && fd.error().errno_value() == ENOENT) return Fd();
-  return fd;
+Status verify_stream(const VerifyFiles& files, DumpKind kind, const VerifyOptions& options,
+                     Findings& findings) {
+  StreamVerifier::Options how{
+      .threads = options.threads,
+      .named_whole = files.named_whole,
+      .compression = kind == DumpKind::kLz4Stream ? Compression::kLz4 : Compression::kZstd};
+  StreamVerifier verifier(files.dump.get(), how, findings);
+  DW_TRY(use_list(files, verifier, findings, kNoListOfStream));
+  DW_TRY(verifier.check_rest());
+  return verifier.tell();
+}
+
+// Whatever an ELF core is called, it is opened through its descriptor.
+Result<Vmcore> open_core(int fd) {
+  std::string path = "/proc/self/fd/" + std::to_string(fd);
+  Result<Vmcore> core = Vmcore::open(path.c_str());
+  if (core.ok()) return core;
+  Error error = core.error();
+  return error.on("");
+}
+
+Status verify_elf(const VerifyFiles& files, const VerifyOptions& options, Findings& findings) {
+  DW_ASSIGN(Vmcore core, open_core(files.dump.get()));
+  DW_ASSIGN(ElfVerifier verifier, ElfVerifier::create(core, options.threads, findings));
+  DW_TRY(use_list(files, verifier, findings, kNoListOfElf));
+  DW_TRY(verifier.check_rest());
+  verifier.tell(files.named_whole);
+  return {};
+}
+
+Status verify_kind(DumpKind kind, VerifyFiles& files, const VerifyOptions& options,
+                   Findings& findings) {
+  switch (kind) {
+    case DumpKind::kElf:
+      return verify_elf(files, options, findings);
+    case DumpKind::kZstdStream:
+    case DumpKind::kLz4Stream:
+      return verify_stream(files, kind, options, findings);
+    default:
+      return verify_kdump(files, options, findings);
+  }
 }
 
 }  // namespace
@@ -81,7 +125,7 @@ Result<VerifiedDump> verify_files(VerifyFiles files, const VerifyOptions& option
   Findings findings(events);
   VerifiedDump verified;
   DW_ASSIGN(verified.kind, dump_kind(files.dump.get()));
-  DW_TRY(verify_kdump(files, options, findings));
+  DW_TRY(verify_kind(verified.kind, files, options, findings));
   verified.report = findings.report();
   return verified;
 }
@@ -90,7 +134,7 @@ Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& o
                                  const VerifyEvents& events) {
   VerifyFiles files;
   DW_ASSIGN(files.dump, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  DW_ASSIGN(files.list, open_list(path));
+  DW_ASSIGN(files.list, open_list_beside(path));
   files.named_whole = !path.ends_with(kIncompleteSuffix);
   return verify_files(std::move(files), options, events);
 }

@@ -19,6 +19,10 @@ constexpr CaptureSettings kSettings[] = {
     {.compression = {}, .checkpoint_each_batch = true},
     {.compression = {.compression = Compression::kNone}, .checkpoint_each_batch = true},
     {.compression = {.compression = Compression::kZlib}, .checkpoint_each_batch = true},
+    {.format = DumpFormat::kStream, .compression = {}, .checkpoint_each_batch = true},
+    {.format = DumpFormat::kStream,
+     .compression = {.compression = Compression::kLz4},
+     .checkpoint_each_batch = true},
 };
 constexpr uint64_t kSeeds = 3;
 

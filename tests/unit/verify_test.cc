@@ -1,14 +1,11 @@
 #include <doctest/doctest.h>
 
 #include <array>
-#include <random>
 #include <vector>
 
 #include "capture/format/kdump_reader.h"
-#include "capture/target/memory_target.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/text.h"
-#include "tests/unit/support/thinning.h"
 #include "tests/unit/support/verified.h"
 #include "tests/unit/support/vmcores.h"
 
@@ -23,41 +20,6 @@ constexpr CaptureSettings kSettings[] = {
     {.compression = {.compression = Compression::kNone}},
 };
 
-// Two chunks that make a batch each: pages of each kind, repeated ones and zeros.
-VmcoreBuilder two_chunks() {
-  VmcoreBuilder builder;
-  builder.add_cpus(1).add_vmcoreinfo(vmcoreinfo_text());
-  for (uint64_t i = 0; i < 2; ++i) {
-    uint64_t at = i * 256 * kPageBytes;
-    builder.add_ram(at + 8 * kPageBytes, 131 * kPageBytes);
-    builder.fill(at + 8 * kPageBytes, 2 * kPageBytes, 0x11);  // the same in both chunks
-    builder.fill_random(at + 12 * kPageBytes, kPageBytes, i + 1);
-    builder.fill(at + 13 * kPageBytes + 100, 700, static_cast<uint8_t>(0x20 + i));
-  }
-  return builder;
-}
-
-DumpImages dump_of(const VmcoreBuilder& builder, const CaptureSettings& settings) {
-  TemporaryVmcore file(builder);
-  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
-  MemoryTarget target;
-  REQUIRE(capture_into(target, vmcore, settings).ok());
-  REQUIRE(target.synced_state() == MemoryTarget::State::kSealed);
-  return {.dump = target.synced(), .list = target.synced_sums()};
-}
-
-// What a run left whose target failed at some call.
-DumpImages interrupted(const VmcoreBuilder& builder, CaptureSettings settings, uint64_t fail_at) {
-  TemporaryVmcore file(builder);
-  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
-  settings.checkpoint_each_batch = true;
-  MemoryTarget memory;
-  FaultTarget target(memory, fail_at, EIO);
-  if (capture_into(target, vmcore, settings).ok()) return {};
-  if (memory.synced_state() != MemoryTarget::State::kPublished) return {};
-  return {.dump = memory.synced(), .list = memory.synced_sums()};
-}
-
 KdumpReader open(const std::vector<std::byte>& dump) {
   return std::move(KdumpReader::open(memory_file(dump)).value());
 }
@@ -70,28 +32,12 @@ PageDescriptor descriptor_of(const std::vector<std::byte>& dump, uint64_t pfn) {
   return descriptor[0];
 }
 
-void check_every_flip(const DumpImages& images, bool in_list, size_t begin, size_t end,
-                      bool named_whole) {
-  VerifySubject subject(images, named_whole);
-  std::mt19937 random(17);
-  for (size_t byte = begin; byte < end; byte += kThinning) {
-    unsigned bit = random() % 8;
-    subject.flip(in_list, byte, bit);
-    VerifyOutcome outcome = subject.verify();
-    subject.flip(in_list, byte, bit);
-    if (outcome.status() != 1)
-      FAIL_CHECK("byte " << byte << " bit " << bit << " in_list " << in_list << ": "
-                         << text_of(outcome));
-  }
-  CHECK(subject.verify().status() != 1);
-}
-
 }  // namespace
 
 TEST_CASE("verify: an undamaged dump is intact, with any number of threads") {
   for (const CaptureSettings& settings : kSettings) {
     for (const VmcoreBuilder& builder : {two_chunks(), small_crash(), large_crash(3)}) {
-      DumpImages images = dump_of(builder, settings);
+      DumpImages images = saved(builder, settings);
       for (unsigned threads : {1U, 3U}) {
         VerifyOutcome outcome = verify(images, true, threads);
         CHECK_MESSAGE(outcome.status() == 0, text_of(outcome));
@@ -106,7 +52,7 @@ TEST_CASE("verify: an undamaged dump is intact, with any number of threads") {
 
 TEST_CASE("verify: any flipped bit of a whole dump or its list is told") {
   for (const CaptureSettings& settings : kSettings) {
-    DumpImages images = dump_of(two_chunks(), settings);
+    DumpImages images = saved(two_chunks(), settings);
     check_every_flip(images, false, 0, images.dump.size(), true);
     check_every_flip(images, true, 0, images.list.size(), true);
   }
@@ -135,7 +81,7 @@ TEST_CASE("verify: any flipped bit of what the list of an incomplete dump vouche
 
 TEST_CASE("verify: damaged data is told by the pages that have it") {
   for (const CaptureSettings& settings : kSettings) {
-    DumpImages images = dump_of(two_chunks(), settings);
+    DumpImages images = saved(two_chunks(), settings);
     bool own_checksums = settings.compression.compression != Compression::kNone;
     // The page with the text of the first chunk.
     PageDescriptor text = descriptor_of(images.dump, 13);
@@ -162,7 +108,7 @@ TEST_CASE("verify: damaged data is told by the pages that have it") {
 }
 
 TEST_CASE("verify: pages that share damaged bytes are all told") {
-  DumpImages images = dump_of(two_chunks(), {});
+  DumpImages images = saved(two_chunks(), {});
   PageDescriptor same = descriptor_of(images.dump, 8);
   REQUIRE(descriptor_of(images.dump, 9).offset == same.offset);
   images.dump[same.offset + same.size / 2] ^= std::byte{1};
@@ -174,7 +120,7 @@ TEST_CASE("verify: pages that share damaged bytes are all told") {
   CHECK(outcome.pages[0].damage == Damage::kData);
 
   // The page that all zero pages share: 127 of each chunk's 131.
-  images = dump_of(two_chunks(), {});
+  images = saved(two_chunks(), {});
   PageDescriptor zero = descriptor_of(images.dump, 10);
   images.dump[zero.offset] ^= std::byte{1};
   outcome = verify(images);
@@ -183,7 +129,7 @@ TEST_CASE("verify: pages that share damaged bytes are all told") {
 }
 
 TEST_CASE("verify: damage of descriptors, bitmaps and the head has its name") {
-  DumpImages whole = dump_of(two_chunks(), {});
+  DumpImages whole = saved(two_chunks(), {});
   KdumpLayout layout = open(whole.dump).layout();
   auto flipped = [&](uint64_t offset) {
     DumpImages images = whole;
@@ -207,7 +153,7 @@ TEST_CASE("verify: damage of descriptors, bitmaps and the head has its name") {
 }
 
 TEST_CASE("verify: a file that was cut, or goes on, is told") {
-  DumpImages whole = dump_of(two_chunks(), {});
+  DumpImages whole = saved(two_chunks(), {});
   PageDescriptor last = descriptor_of(whole.dump, 256 + 13);
   DumpImages cut = whole;
   cut.dump.resize(last.offset + 1);
@@ -234,7 +180,7 @@ TEST_CASE("verify: a file that was cut, or goes on, is told") {
 
 TEST_CASE("verify: without a list the pages' own checksums speak") {
   for (const CaptureSettings& settings : kSettings) {
-    DumpImages images = dump_of(two_chunks(), settings);
+    DumpImages images = saved(two_chunks(), settings);
     images.list.clear();
     VerifyOutcome outcome = verify(images);
     CHECK_MESSAGE(outcome.status() == 0, text_of(outcome));
@@ -253,9 +199,9 @@ TEST_CASE("verify: without a list the pages' own checksums speak") {
 }
 
 TEST_CASE("verify: a list that is of another dump, cut, or goes on") {
-  DumpImages whole = dump_of(two_chunks(), {});
+  DumpImages whole = saved(two_chunks(), {});
   DumpImages other = whole;
-  other.list = dump_of(small_crash(), {}).list;
+  other.list = saved(small_crash(), {}).list;
   VerifyOutcome outcome = verify(other);
   CHECK(outcome.status() == 1);
   REQUIRE(outcome.parts.size() == 1);

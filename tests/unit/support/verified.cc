@@ -3,8 +3,12 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <random>
+
+#include "capture/target/memory_target.h"
 #include "tests/unit/support/text.h"
-#include "tests/unit/support/vmcores.h"
+#include "tests/unit/support/thinning.h"
 
 namespace dw::test {
 
@@ -33,6 +37,55 @@ VerifyOutcome VerifySubject::verify(unsigned threads) const {
   else
     outcome.error = text_of(verified.error());
   return outcome;
+}
+
+VmcoreBuilder two_chunks() {
+  VmcoreBuilder builder;
+  builder.add_cpus(1).add_vmcoreinfo(vmcoreinfo_text());
+  for (uint64_t i = 0; i < 2; ++i) {
+    uint64_t at = i * 256 * kPageBytes;
+    builder.add_ram(at + 8 * kPageBytes, 131 * kPageBytes);
+    builder.fill(at + 8 * kPageBytes, 2 * kPageBytes, 0x11);  // the same in both chunks
+    builder.fill_random(at + 12 * kPageBytes, kPageBytes, i + 1);
+    builder.fill(at + 13 * kPageBytes + 100, 700, static_cast<uint8_t>(0x20 + i));
+  }
+  return builder;
+}
+
+DumpImages saved(const VmcoreBuilder& builder, const CaptureSettings& settings) {
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
+  MemoryTarget target;
+  REQUIRE(capture_into(target, vmcore, settings).ok());
+  REQUIRE(target.synced_state() == MemoryTarget::State::kSealed);
+  return {.dump = target.synced(), .list = target.synced_sums()};
+}
+
+DumpImages interrupted(const VmcoreBuilder& builder, CaptureSettings settings, uint64_t fail_at) {
+  TemporaryVmcore file(builder);
+  Vmcore vmcore = std::move(Vmcore::open(file.path()).value());
+  settings.checkpoint_each_batch = true;
+  MemoryTarget memory;
+  FaultTarget target(memory, fail_at, EIO);
+  if (capture_into(target, vmcore, settings).ok()) return {};
+  if (memory.synced_state() != MemoryTarget::State::kPublished) return {};
+  return {.dump = memory.synced(), .list = memory.synced_sums()};
+}
+
+void check_every_flip(const DumpImages& images, bool in_list, size_t begin, size_t end,
+                      bool named_whole) {
+  VerifySubject subject(images, named_whole);
+  std::mt19937 random(17);
+  for (size_t byte = begin; byte < end; byte += kThinning) {
+    unsigned bit = random() % 8;
+    subject.flip(in_list, byte, bit);
+    VerifyOutcome outcome = subject.verify();
+    subject.flip(in_list, byte, bit);
+    if (outcome.status() != 1)
+      FAIL_CHECK("byte " << byte << " bit " << bit << " in_list " << in_list << ": "
+                         << text_of(outcome));
+  }
+  CHECK(subject.verify().status() != 1);
 }
 
 std::string text_of(const VerifyOutcome& outcome) {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "capture/verify/verify.h"
+#include "tests/unit/support/capture.h"
+#include "tests/unit/support/vmcores.h"
 
 namespace dw::test {
 
@@ -49,6 +51,19 @@ inline VerifyOutcome verify(const DumpImages& images, bool named_whole = true,
                             unsigned threads = 1) {
   return VerifySubject(images, named_whole).verify(threads);
 }
+
+// Two chunks of 131 pages that make a batch each: pages of each kind, repeated ones and zeros.
+VmcoreBuilder two_chunks();
+
+// A whole dump.
+DumpImages saved(const VmcoreBuilder& builder, const CaptureSettings& settings);
+// What a run left whose target failed at some call; nothing if that was too early or too late.
+DumpImages interrupted(const VmcoreBuilder& builder, CaptureSettings settings, uint64_t fail_at);
+
+// Flips a bit in each of these bytes, one after the other: the outcome has to be damage, and
+// without any it must not be.
+void check_every_flip(const DumpImages& images, bool in_list, size_t begin, size_t end,
+                      bool named_whole);
 
 // For messages of tests.
 std::string text_of(const VerifyOutcome& outcome);

@@ -20,6 +20,7 @@
 #include "capture/report/json.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
+#include "capture/verify/list_summary.h"
 
 namespace dw {
 
@@ -97,6 +98,44 @@ void print_cut(const ByteSource& source) {
   print_field("CUT", text);
 }
 
+// What the list of checksums beside a dump says of it; nothing if there is none of this dump.
+std::optional<ListSummary> list_of(const std::string& path, int dump_fd) {
+  Result<Fd> fd = open_list_beside(path);
+  if (!fd.ok() || !fd->valid()) return std::nullopt;
+  Result<ListSummary> list = summarize_list(fd->get());
+  if (!list.ok() || !is_list_of(dump_fd, *list)) return std::nullopt;
+  return *list;
+}
+
+std::string share_text(uint64_t part, uint64_t whole) {
+  double percent = whole == 0 ? 100 : 100 * static_cast<double>(part) / static_cast<double>(whole);
+  char text[80];
+  std::snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64 " (%.1f %%)", part, whole, percent);
+  return text;
+}
+
+void print_list(const std::optional<ListSummary>& list) {
+  if (!list) return;
+  std::string text = "for " + share_text(list->pages.readable(), list->planned_pages()) +
+                     " pages, " + std::to_string(list->batches) + " of " +
+                     std::to_string(list->planned_batches()) + " batches, " +
+                     std::to_string(list->data_end) + " bytes; ";
+  text += list->damaged() ? "DAMAGED" : list->file_bytes ? "ended" : "not ended";
+  print_field("checksums", text);
+}
+
+JsonObject list_json(const ListSummary& list) {
+  JsonObject object;
+  object.add("planned_pages", list.planned_pages())
+      .add("pages", list.pages.readable())
+      .add("planned_batches", list.planned_batches())
+      .add("batches", list.batches)
+      .add("bytes", list.data_end)
+      .add("ended", list.file_bytes.has_value())
+      .add("damaged", list.damaged());
+  return object;
+}
+
 void print_kdump_text(const std::string& path, DumpKind kind, const KdumpReader& reader,
                       const KdumpSummary& summary) {
   const KdumpHeader& header = reader.header();
@@ -117,6 +156,7 @@ void print_kdump_text(const std::string& path, DumpKind kind, const KdumpReader&
                             std::to_string(summary.stored_bytes) + " bytes");
   if (!is_stream(kind)) print_field("zero", pages_text(summary.shared, page_size));
   print_field("missing", pages_text(summary.missing, page_size));
+  print_field("there", share_text(summary.stored + summary.shared, summary.kept));
   if (summary.damaged > 0) print_field("DAMAGED", pages_text(summary.damaged, page_size));
   print_field("CPUs", std::to_string(header.cpu_count));
   print_field("VMCOREINFO", std::to_string(reader.vmcoreinfo().size()) + " bytes");
@@ -170,17 +210,20 @@ std::string report_beside(const std::string& path) {
 }
 
 Status show_kdump(const std::string& path, Fd fd, bool json) {
+  std::optional<ListSummary> list = list_of(path, fd.get());
   DW_ASSIGN(OpenDump dump, open_dump(std::move(fd)));
   DW_ASSIGN(KdumpReader reader, KdumpReader::create(dump.file));
   DW_ASSIGN(KdumpSummary summary, reader.summarize());
   if (is_stream(dump.kind)) count_slots(summary, reader.layout().block_size);
   if (json) {
     JsonObject object = kdump_json(path, dump.kind, reader, summary);
+    if (list) object.add("checksums", list_json(*list));
     if (std::string report = report_beside(path); !report.empty())
       object.add_object_text("report", report);
     std::printf("%s\n", object.text().c_str());
   } else {
     print_kdump_text(path, dump.kind, reader, summary);
+    print_list(list);
   }
   return {};
 }
@@ -239,14 +282,19 @@ JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const Cras
   return object;
 }
 
-Status show_vmcore(const std::string& path, bool json) {
+Status show_vmcore(const std::string& path, const Fd& fd, bool json) {
+  std::optional<ListSummary> list = list_of(path, fd.get());
   DW_ASSIGN(Vmcore vmcore, Vmcore::open(path.c_str()));
   CrashFacts facts = read_crash_facts(vmcore);
   DW_ASSIGN(ClassCounts counts, count_classes(vmcore));
-  if (json)
-    std::printf("%s\n", vmcore_json(path, vmcore, facts, counts).text().c_str());
-  else
+  if (json) {
+    JsonObject object = vmcore_json(path, vmcore, facts, counts);
+    if (list) object.add("checksums", list_json(*list));
+    std::printf("%s\n", object.text().c_str());
+  } else {
     print_vmcore_text(path, vmcore, facts, counts);
+    print_list(list);
+  }
   return {};
 }
 
@@ -259,7 +307,7 @@ Status show(const std::string& argument, bool json) {
     return error.on(path);
   }
   // A vmcore tells best what is wrong with a file that is nothing else.
-  if (*kind == DumpKind::kElf || *kind == DumpKind::kUnknown) return show_vmcore(path, json);
+  if (*kind == DumpKind::kElf || *kind == DumpKind::kUnknown) return show_vmcore(path, fd, json);
   Status shown = show_kdump(path, std::move(fd), json);
   if (shown.ok()) return shown;
   Error error = shown.error();

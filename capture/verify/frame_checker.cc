@@ -27,13 +27,14 @@ Status make_room(Buffer& buffer, size_t size) {
 
 }  // namespace
 
-Result<FrameChecker> FrameChecker::create(int fd, Compression compression) {
+Result<FrameChecker> FrameChecker::create(int fd, Compression compression, uint64_t most_content) {
   DW_ASSIGN(FrameDecompressor decompressor, FrameDecompressor::create(compression));
   FrameChecker checker(fd, std::move(decompressor));
   DW_ASSIGN(uint64_t size, file_size(fd));
   uint64_t longest = kMaxFrameBytes + kMaxFrameBytes / 8;
   DW_ASSIGN(checker.stored_, Buffer::allocate(std::clamp<uint64_t>(size, 1, longest)));
-  DW_ASSIGN(checker.content_, Buffer::allocate(kMaxFrameBytes));
+  DW_ASSIGN(checker.content_,
+            Buffer::allocate(std::clamp<uint64_t>(most_content, 1, kMaxFrameBytes)));
   return checker;
 }
 

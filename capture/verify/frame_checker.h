@@ -15,8 +15,9 @@ namespace dw {
 
 class FrameChecker {
  public:
-  // `fd` must outlive it. Makes room for frames of ours, or what fits in the file. Error kNoMemory.
-  static Result<FrameChecker> create(int fd, Compression compression);
+  // `fd` must outlive it. Makes room for frames of ours with at most `most_content` bytes, or what
+  // fits in the file. Error kNoMemory.
+  static Result<FrameChecker> create(int fd, Compression compression, uint64_t most_content);
 
   struct Found {
     bool read = false;  // all of it could be

@@ -26,6 +26,7 @@ class Summarizer {
   void take(const JournalEntry& entry) {
     const JournalRecord& record = entry.record;
     if (summary_->file_bytes) gap(entry);  // something stands behind the end
+    summary_->most_content = std::max(summary_->most_content, record.content);
     switch (record.kind) {
       case PieceKind::kHead:
         take_head(entry);

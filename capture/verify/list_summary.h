@@ -25,8 +25,9 @@ struct ListSummary {
   std::optional<uint64_t> file_bytes;  // of the dump, if the list has its end
 
   uint64_t batches = 0;
-  PageCounts pages;          // of these
-  uint64_t batch_bytes = 0;  // of these, in the dump's file
+  PageCounts pages;           // of these
+  uint64_t batch_bytes = 0;   // of these, in the dump's file
+  uint32_t most_content = 0;  // of a frame, bytes
   // kdump: the pieces of the head leave out what lies between these two: the descriptors. The
   // batches follow head_end without gaps, up to data_end.
   uint64_t table_begin = 0;

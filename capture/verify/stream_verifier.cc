@@ -50,8 +50,9 @@ Status StreamVerifier::check_by_list(int list_fd, const ListSummary& list) {
 }
 
 Status StreamVerifier::check_all(const Take& take, const Judge& judge) {
+  uint64_t most_content = list_ && list_->file_bytes ? list_->most_content : kMaxFrameBytes;
   return run_on_threads(options_.threads, [&]() -> Status {
-    DW_ASSIGN(FrameChecker checker, FrameChecker::create(fd_, options_.compression));
+    DW_ASSIGN(FrameChecker checker, FrameChecker::create(fd_, options_.compression, most_content));
     Piece piece;
     piece.chunks.reserve(kMaxRecordChunks);
     for (;;) {

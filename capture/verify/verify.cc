@@ -19,6 +19,9 @@ namespace {
 
 constexpr const char* kNoListOfStream =
     "no list of checksums (vmcore.sums) is beside it; its frames have checksums of their own";
+constexpr const char* kNoListOfFlattened =
+    "a flattened dump has no list of checksums: nothing speaks for its headers, notes, bitmaps and "
+    "page descriptors";
 constexpr const char* kNoListOfElf =
     "no list of checksums (vmcore.sums) is beside it, and an ELF core has none of its own: only "
     "its "
@@ -70,7 +73,10 @@ Status verify_kdump(VerifyFiles& files, const VerifyOptions& options, Findings& 
   KdumpVerifier::Options how{.threads = options.threads, .named_whole = files.named_whole};
   DW_ASSIGN(std::unique_ptr<KdumpVerifier> verifier,
             KdumpVerifier::create(*dump.file, how, findings));
-  if (dump.kind == DumpKind::kKdump) DW_TRY(use_list(files, *verifier, findings, kNoList));
+  if (dump.kind == DumpKind::kKdump)
+    DW_TRY(use_list(files, *verifier, findings, kNoList));
+  else
+    findings.note(kNoListOfFlattened);
   DW_TRY(verifier->check_rest());
   return verifier->tell();
 }

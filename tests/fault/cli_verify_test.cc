@@ -67,6 +67,38 @@ TEST_CASE("cli verify: damage is told, in text and in JSON") {
   CHECK(contains(outcome.out, "\"state\": \"damaged\""));
 }
 
+TEST_CASE("cli verify: dumps of every format") {
+  TempDir dir;
+  small_crash().write_to(dir / "input");
+  struct Kind {
+    const char* format;
+    const char* compress;
+    const char* name;
+  };
+  for (const Kind& kind : {Kind{"stream", "zstd", "stream zstd"},
+                           Kind{"stream", "lz4", "stream lz4"}, Kind{"elf", "none", "elf"}}) {
+    std::string target = dir / (std::string("dumps-") + kind.name);
+    REQUIRE(capture(dir / "input", {"--format", kind.format, "--compress", kind.compress, target})
+                .status == 0);
+    Outcome outcome = dumpwright({"verify", target + "/" + kSmallName});
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.status == 0);
+    CHECK(outcome.out.ends_with(std::string(": ") + kind.name + ", intact: 222 pages\n"));
+    Outcome info = dumpwright({"info", target + "/" + kSmallName});
+    CHECK(contains(info.out, "  checksums   for 222 of 222 (100.0 %) pages, "));
+    CHECK(contains(info.out, " bytes; ended\n"));
+    flip(target + "/" + kSmallName + "/vmcore.sums", 70);
+    CHECK(dumpwright({"verify", target + "/" + kSmallName}).status == 1);
+  }
+  REQUIRE(dumpwright({"convert", "--format", "flattened", dir / "dumps-elf/" + kSmallName,
+                      dir / "flattened"})
+              .status == 0);
+  Outcome flattened = dumpwright({"verify", dir / "flattened"});
+  CHECK(flattened.status == 0);
+  CHECK(contains(flattened.out, "note: a flattened dump has no list of checksums"));
+  CHECK(contains(flattened.out, ": flattened, intact: 222 pages"));
+}
+
 TEST_CASE("cli verify: without a list of checksums it says so") {
   Saved saved;
   REQUIRE(::unlink(saved.list().c_str()) == 0);

@@ -23,6 +23,9 @@ constexpr CaptureSettings kSettings[] = {
     {.format = DumpFormat::kStream,
      .compression = {.compression = Compression::kLz4},
      .checkpoint_each_batch = true},
+    {.format = DumpFormat::kElf,
+     .compression = {.compression = Compression::kNone},
+     .checkpoint_each_batch = true},
 };
 constexpr uint64_t kSeeds = 3;
 
@@ -32,14 +35,17 @@ TEST_CASE("verify: no damage is told of what the power left of a dump") {
   TimeLimit limit(kLimitSeconds);
   Subject subject;
   for (const CaptureSettings& settings : kSettings) {
+    CAPTURE(static_cast<int>(settings.format));
     CrashTarget target;
     uint64_t changes = 0;
     uint64_t whole = 0;
     target.on_change = [&] {
       if (target.state() == CrashTarget::State::kStaged || ++changes % kThinning != 0) return;
-      for (uint64_t seed = 0; seed <= kSeeds; ++seed) {
+      for (uint64_t seed = 0; seed <= kSeeds + 1; ++seed) {
         DumpImages left{.dump = target.durable(), .list = target.durable_sums()};
-        if (seed > 0)
+        if (seed > kSeeds)  // no power cut: the run was killed
+          left = {.dump = target.content(), .list = target.written_sums()};
+        else if (seed > 0)
           left = {.dump = target.partly_durable(seed), .list = target.partly_durable_sums(seed)};
         VerifyOutcome outcome = verify(left, target.state() == CrashTarget::State::kSealed);
         CHECK_MESSAGE(outcome.status() != 1, changes << "/" << seed << ": " << text_of(outcome));

@@ -34,7 +34,7 @@ TEST_CASE("verify: any flipped bit of an ELF core or its list is told") {
   VerifySubject subject(images);
   // Every byte of the head and of the list; of the pages, which are longer, one in some.
   size_t pages = images.dump.size() - size_t{262} * kPageBytes;
-  for (size_t byte = 0; byte < images.dump.size(); byte += byte < pages ? 1 : 61) {
+  for (size_t byte = 0; byte < images.dump.size(); byte += byte < pages ? 1 : 509) {
     subject.flip(false, byte, byte % 8);
     VerifyOutcome outcome = subject.verify();
     CHECK_MESSAGE(outcome.status() == 1, byte << ": " << text_of(outcome));

@@ -121,7 +121,13 @@ void TableWalk::take(uint64_t pfn, const Verdict& verdict) {
 }
 
 void TableWalk::flush() {
-  if (run_) findings_->tell_pages(*run_);
+  if (!run_) return;
+  // Of a stream, those of whole frames.
+  if (run_->begin < run_->end) {
+    run_->begin = file_->source().file_offset(run_->begin);
+    run_->end = std::max(run_->begin + 1, file_->source().file_offset(run_->end));
+  }
+  findings_->tell_pages(*run_);
   run_.reset();
 }
 

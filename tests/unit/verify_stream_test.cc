@@ -81,7 +81,8 @@ TEST_CASE("verify: damage of a stream is told by the pages that have it") {
   for (const CaptureSettings& settings : kSettings) {
     DumpImages images = saved(two_chunks(), settings);
     // In the frame of the second chunk, before closing frame and seek table.
-    images.dump[images.dump.size() - 300] ^= std::byte{1};
+    size_t at = images.dump.size() - 300;
+    images.dump[at] ^= std::byte{1};
     VerifyOutcome outcome = verify(images);
     REQUIRE_MESSAGE(outcome.pages.size() == 1, text_of(outcome));
     CHECK(outcome.parts.empty());
@@ -89,6 +90,10 @@ TEST_CASE("verify: damage of a stream is told by the pages that have it") {
     CHECK(outcome.pages[0].last_pfn == 256 + 8 + 130);
     CHECK(outcome.pages[0].pages == 131);
     CHECK(outcome.pages[0].damage == Damage::kData);
+    CHECK(outcome.pages[0].begin < at);
+    CHECK(outcome.pages[0].begin > images.dump.size() / 4);
+    CHECK(outcome.pages[0].end > at);
+    CHECK(outcome.pages[0].end < images.dump.size());
     CHECK(outcome.report.there == 131);
   }
 }

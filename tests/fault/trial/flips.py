@@ -11,7 +11,8 @@ from pathlib import Path
 from trial.remains import Descriptors, HEAD, MARK, PAGES, journal_records, look, verify
 from trial.stage import Shape, Stage, expect, tmpfs
 
-SHAPES = [Shape(compress="zstd"), Shape(), Shape(compress="zlib")]
+SHAPES = [Shape(compress="zstd"), Shape(), Shape(compress="zlib"), Shape("stream", "zstd"),
+          Shape("stream", "lz4"), Shape("elf")]
 SUMS_SHARE = 0.1  # of the flips: the list is small beside the dump
 
 

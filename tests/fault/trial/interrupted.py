@@ -47,8 +47,8 @@ class Interrupted:
     def __exit__(self, *error) -> None:
         self.disk.__exit__(*error)
 
-    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended | None:
-        """A run that is ended at a random moment. None: it was over by then."""
+    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended:
+        """A run that is ended at a random moment of `seconds`. Status 0: it was over by then."""
         raise NotImplementedError
 
     def trial(self, dice: random.Random) -> str:
@@ -71,10 +71,13 @@ class Interrupted:
 
     def _cut_off_in_time(self, command: list[str], dice: random.Random, reference: Reference,
                          target: Path, lines: list[str]) -> Ended | None:
+        seconds = reference.seconds
         for _ in range(MOMENTS):
-            ended = self.cut_off(command, dice, reference.seconds)
-            if ended is not None:
+            ended = self.cut_off(command, dice, seconds)
+            if ended.status != 0:
                 return ended
+            # The undisturbed run had less of the machine.
+            seconds = min(seconds, ended.seconds)
             check_finished(self.stage, target, reference)
             if len(lines) > 1:  # the rest of a dump takes less time than a whole one
                 lines.append("finished")
@@ -84,13 +87,11 @@ class Interrupted:
 
 
 class Kill(Interrupted):
-    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended | None:
+    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended:
         with self.stage.start(command) as running:
             ended = running.kill_after(dice.uniform(0, seconds))
-        if ended.status == -9:
-            return ended
-        expect(ended.status == 0, f"status {ended.status} before the kill: {ended.text}")
-        return None
+        expect(ended.status in (0, -9), f"status {ended.status} before the kill: {ended.text}")
+        return ended
 
 
 LIMIT_BYTES = 96 << 20
@@ -165,7 +166,7 @@ def hog(cgroup: MemoryCgroup) -> Iterator[subprocess.Popen]:
 class Oom(Interrupted):
     """In a cgroup that another process fills up; of the two the OOM killer takes the capture."""
 
-    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended | None:
+    def cut_off(self, command: list[str], dice: random.Random, seconds: float) -> Ended:
         name = f"dumpwright-trial-{os.getpid()}"
 
         def enter() -> None:
@@ -180,8 +181,6 @@ class Oom(Interrupted):
                 eater.stdin.flush()
                 ended = running.end()
             killed = cgroup.killed()
-        if ended.status == 0:
-            return None
-        if ended.status != -9 or killed == 0:
+        if ended.status != 0 and (ended.status != -9 or killed == 0):
             raise Failure(f"status {ended.status}, killed by the OOM killer: {killed}: {ended.text}")
         return ended

@@ -161,7 +161,6 @@ void check_next_run(const DisturbedStage& stage) {
   Outcome outcome = run(stage.arguments());
   INFO(outcome.err);
   CHECK(outcome.status == 0);
-  if (!stage.format.resumes) beside = !stands(stage.folder(), stage.format.file);
   std::string folder = stage.folder(beside ? "-2" : "");
   check_whole(stage, folder);
   CHECK((read_file(folder + "/" + stage.format.file) == stage.undisturbed));

@@ -19,10 +19,9 @@ namespace dw::test {
 struct Format {
   const char* option;
   const char* file;
-  bool resumes;  // an incomplete dump is finished by the next run
 };
 
-inline constexpr Format kFormats[] = {{"kdump", "vmcore", true}, {"stream", "vmcore.zst", false}};
+inline constexpr Format kFormats[] = {{"kdump", "vmcore"}, {"stream", "vmcore.zst"}};
 
 struct Fault {
   enum class Kind : uint8_t {
@@ -85,9 +84,8 @@ bool stands(const std::string& folder, const std::string& file);
 void check_whole(const DisturbedStage& stage, const std::string& folder);
 // What a disturbed run may leave, and how it may end.
 void check_remains(const DisturbedStage& stage, const Outcome& outcome);
-// The next run finishes the dump: the same bytes as if nothing had happened. Without resume, an
-// incomplete dump stays and the whole one goes beside it, as it does if the disturbed run could not
-// read what was there.
+// The next run finishes the dump: the same bytes as if nothing had happened. The whole one stands
+// beside an incomplete one only if the disturbed run could not read what was there.
 void check_next_run(const DisturbedStage& stage);
 // What could not be read for a moment is there when all is read again.
 void check_fresh_run(const DisturbedStage& stage);

@@ -14,6 +14,8 @@ namespace dw {
 class PageDecompressor {
  public:
   static Result<PageDecompressor> create();
+  // What create() allocates at the most, in bytes.
+  [[nodiscard]] static size_t memory_bytes() { return 256 << 10; }
 
   // One zstd frame, or one zlib stream, to exactly one page. Error kBadInput if it is damaged, of
   // another size, or followed by anything.

@@ -14,11 +14,6 @@ constexpr size_t kMaxRuns = 4096;
 // The least that any disk writes whole.
 constexpr uint64_t kSectorBytes = 512;
 
-bool crosses_sector(uint64_t at) {
-  // Offsets are multiples of 8. Behind the 16th byte only page_flags follow, which are always 0.
-  return (at + offsetof(PageDescriptor, size)) % kSectorBytes == 0;
-}
-
 template <typename Vector>
 void touch(Vector& vector, size_t size) {
   vector.resize(size);
@@ -26,6 +21,11 @@ void touch(Vector& vector, size_t size) {
 }
 
 }  // namespace
+
+bool crosses_sector(uint64_t at) {
+  // Offsets are multiples of 8. Behind the 16th byte only page_flags follow, which are always 0.
+  return (at + offsetof(PageDescriptor, size)) % kSectorBytes == 0;
+}
 
 DescriptorTable DescriptorTable::create(Target& target) {
   DescriptorTable table(target);

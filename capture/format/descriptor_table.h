@@ -18,6 +18,10 @@
 
 namespace dw {
 
+// Whether the offset of the descriptor that stands at `at` in the file is in one sector, and its
+// size in the next.
+[[nodiscard]] bool crosses_sector(uint64_t at);
+
 class DescriptorTable {
  public:
   // Between two write_pointers(): 128 MiB of pages; 768 KiB of descriptors.

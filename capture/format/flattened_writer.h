@@ -71,7 +71,9 @@ class FlattenedWriter : public DumpWriter {
   Status finish(bool complete) override;
   [[nodiscard]] bool readable_when_cut() const override { return false; }
 
-  [[nodiscard]] static size_t memory_bytes() { return KdumpWriter::memory_bytes(); }
+  [[nodiscard]] static size_t memory_bytes(uint64_t page_size) {
+    return KdumpWriter::memory_bytes(page_size);
+  }
 
   [[nodiscard]] uint64_t bytes_written() const override { return flattened_.bytes_written(); }
 

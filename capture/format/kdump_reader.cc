@@ -64,8 +64,7 @@ KdumpReader::KdumpReader(std::shared_ptr<const KdumpFile> file, std::unique_ptr<
       stored_(std::max<size_t>(kStoredBytes, file_->layout().block_size)) {}
 
 size_t KdumpReader::memory_bytes(const KdumpFile& file) {
-  constexpr size_t kDecompressor = 256 << 10;
-  return sizeof(KdumpReader) + file.source().reader_bytes() + kDecompressor +
+  return sizeof(KdumpReader) + file.source().reader_bytes() + PageDecompressor::memory_bytes() +
          file.layout().block_size + std::max<size_t>(kStoredBytes, file.layout().block_size);
 }
 

@@ -22,12 +22,10 @@ Error other_dump(const char* what) {
   return Error(ErrorKind::kBadInput, what).hint("it stays as it is");
 }
 
-// Whether `into` could be read: a file may end before what the journal says of it.
-Result<bool> is_there(Target& target, uint64_t offset, MutableBytes into) {
-  Status read = target.read_at(offset, into);
-  if (read.ok()) return true;
-  if (read.error().kind() == ErrorKind::kBadInput) return false;
-  return read.error();
+// Whether `into` could be read. A file may end before what the journal says of it; and where the
+// disk cannot read any more, it may still be able to write.
+bool is_there(Target& target, uint64_t offset, MutableBytes into) {
+  return target.read_at(offset, into).ok();
 }
 
 bool is_zero_page(const PageDescriptor& descriptor, const KdumpLayout& layout) {
@@ -50,7 +48,7 @@ Result<KdumpResume> KdumpResume::open(Target& target, const JournalHeader& expec
   return resume;
 }
 
-// The header's block is written anew, whatever stands there; all else has to be what it was.
+// The header's block is written anew, since it may be sealed; all else has to be what it was.
 Status KdumpResume::check_head() {
   uint64_t end = layout_.block_size;
   uint64_t table_end =
@@ -69,7 +67,8 @@ Status KdumpResume::check_head() {
     if (record.kind != PieceKind::kHead) return other_dump("the list of checksums has no plan");
     if (record.offset == 0) continue;
     if (end == layout_.descriptors_offset) end = table_end;
-    if (record.offset != end) return other_dump("the list of checksums has a gap");
+    if (record.offset != end || record.length > pages_begin_ - end)
+      return other_dump("the list of checksums has a gap");
     end += record.length;
     DW_TRY(check_piece(record));
   }
@@ -80,7 +79,9 @@ Status KdumpResume::check_piece(const JournalRecord& record) {
   for (uint64_t done = 0; done < record.length;) {
     MutableBytes piece =
         data_.bytes().first(std::min<uint64_t>(data_.size(), record.length - done));
-    DW_TRY(target_->read_at(record.offset + done, piece));
+    if (!is_there(*target_, record.offset + done, piece))
+      return other_dump("the head of the dump cannot be read")
+          .at(Where::kOffset, record.offset + done);
     digest.add(piece);
     done += piece.size();
   }
@@ -113,7 +114,7 @@ Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
   return point;
 }
 
-Result<bool> KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entry) {
+bool KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entry) {
   const JournalRecord& record = entry.record;
   if (entry.chunks.size() != batch.chunks().size()) return false;
   descriptors_.resize(batch.pages());
@@ -121,16 +122,14 @@ Result<bool> KdumpResume::read_batch(const PlannedBatch& batch, const JournalEnt
   for (size_t i = 0; i < entry.chunks.size(); ++i) {
     const PlannedChunk& chunk = batch.chunks()[i];
     if (entry.chunks[i] != chunk.first_pfn / kChunkPages) return false;
-    DW_ASSIGN(bool there,
-              is_there(*target_, layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
-                       std::as_writable_bytes(rest.first(chunk.kept))));
-    if (!there) return false;
+    if (!is_there(*target_, layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
+                  std::as_writable_bytes(rest.first(chunk.kept))))
+      return false;
     rest = rest.subspan(chunk.kept);
   }
   if (digest64(std::as_bytes(std::span(descriptors_))) != record.table_digest) return false;
   MutableBytes data = data_.bytes().first(record.length);
-  DW_ASSIGN(bool there, is_there(*target_, record.offset, data));
-  return there && digest64(data) == record.digest;
+  return is_there(*target_, record.offset, data) && digest64(data) == record.digest;
 }
 
 Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {
@@ -143,8 +142,7 @@ Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit)
     journal_.go_to(positions_[sequence % kWindow]);
     DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
     if (!entry) return sequence;
-    DW_ASSIGN(bool right, read_batch(batch, *entry));
-    if (!right) return sequence;
+    if (!read_batch(batch, *entry)) return sequence;
     DW_ASSIGN(bool go_on, visit(batch, entry->record));
     if (!go_on) return sequence;
   }
@@ -205,23 +203,6 @@ Status KdumpResume::remember_batch(const PlannedBatch& batch, const JournalRecor
     remember(batch.sequence(), bytes, descriptor.offset, descriptor.size);
   }
   return {};
-}
-
-Status KdumpResume::clear_descriptors(const Point& point) {
-  // Each checkpoint writes at most a table's batch of descriptors, before its sync; and three of
-  // them may be on the disk before the journal's record of the first is.
-  uint64_t most = 4 * DescriptorTable::kMaxDescriptors;
-  static constexpr std::array<PageDescriptor, kChunkPages> kNone{};
-  BatchCursor batches(*plan_);
-  PlannedBatch batch;
-  for (uint64_t unlisted = 0; unlisted < most && batches.next(batch);) {
-    if (batch.sequence() < point.batches) continue;
-    for (const PlannedChunk& chunk : batch.chunks())
-      DW_TRY(target_->write_at(layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
-                               std::as_bytes(std::span(kNone).first(chunk.kept))));
-    if (batch.sequence() >= point.listed) unlisted += batch.pages();
-  }
-  return target_->sync();
 }
 
 }  // namespace dw

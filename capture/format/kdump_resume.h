@@ -15,6 +15,7 @@
 #include "capture/format/dump_writer.h"
 #include "capture/format/kdump_format.h"
 #include "capture/journal/journal_reader.h"
+#include "capture/pipeline/duplicate_index.h"
 #include "capture/plan/batch.h"
 #include "capture/target/target.h"
 
@@ -31,6 +32,12 @@ class KdumpResume {
     uint64_t listed = 0;       // batches that the journal has
   };
 
+  // What open() and remember() allocate, in bytes.
+  [[nodiscard]] static size_t memory_bytes(uint64_t page_size) {
+    return (kBatchPages + 1) * page_size + kBatchPages * sizeof(PageDescriptor) +
+           PageDecompressor::memory_bytes();
+  }
+
   // `expected`: the header of the journal that a dump of `plan` from its beginning would have.
   // Errors: kBadInput, with the reason, if the dump on `target` is another one or its head is
   // damaged. All that is pointed to must outlive it.
@@ -44,13 +51,10 @@ class KdumpResume {
   // Hands over the pages before `point` that later ones may share.
   Status remember(const Point& point, const RememberPage& remember);
 
-  // Clears the descriptors behind `point` that may have been written: what they point to will be
-  // written again, and may be other pages then.
-  Status clear_descriptors(const Point& point);
-
  private:
-  // As far back as a page may find its bytes (DuplicateIndex::kReach).
   static constexpr uint64_t kWindow = 256;
+  // As far back as a page may find its bytes.
+  static_assert(kWindow >= DuplicateIndex::kReach);
 
   KdumpResume(Target& target, const Plan& plan, const KdumpLayout& layout, JournalReader journal)
       : target_(&target), plan_(&plan), layout_(layout), journal_(std::move(journal)) {}
@@ -65,7 +69,7 @@ class KdumpResume {
   Result<uint64_t> visit_last(const Point& point, const Visit& visit);
   // Reads a batch's descriptors into descriptors_ and its data into data_; whether they are what
   // the record says.
-  Result<bool> read_batch(const PlannedBatch& batch, const JournalEntry& entry);
+  bool read_batch(const PlannedBatch& batch, const JournalEntry& entry);
   Status remember_batch(const PlannedBatch& batch, const JournalRecord& record,
                         PageDecompressor& decompressor, MutableBytes page,
                         const RememberPage& remember);

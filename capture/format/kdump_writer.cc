@@ -4,6 +4,7 @@
 #include <array>
 
 #include "capture/base/checked.h"
+#include "capture/format/descriptor_eraser.h"
 #include "capture/format/journal_header.h"
 #include "capture/format/kdump_resume.h"
 
@@ -61,16 +62,17 @@ Status KdumpWriter::begin(const Plan& plan) {
 // What reads as zeros until it is written: the head, but for the bitmaps, which are written
 // already, and what was not written of them reads as zeros; and the shared zero page.
 Status KdumpWriter::reserve() {
-  if (!target_->rewritable()) return write_zero_block(zero_page_offset_);
+  if (!target_->rewritable()) return write_zeros(zero_page_offset_, layout_.block_size);
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
   return write_header(false);
 }
 
-Status KdumpWriter::write_zero_block(uint64_t offset) {
+Status KdumpWriter::write_zeros(uint64_t offset, uint64_t length) {
   static constexpr std::array<std::byte, 4096> kZeros{};
-  for (uint64_t done = 0; done < layout_.block_size; done += kZeros.size())
-    DW_TRY(target_->write_at(offset + done, kZeros));
+  for (uint64_t done = 0; done < length; done += kZeros.size())
+    DW_TRY(target_->write_at(
+        offset + done, std::span(kZeros).first(std::min<uint64_t>(kZeros.size(), length - done))));
   return {};
 }
 
@@ -107,12 +109,16 @@ Result<ResumePoint> KdumpWriter::resume(const Plan& plan, const RememberPage& re
   DW_ASSIGN(KdumpResume dump, KdumpResume::open(*target_, journal_->header(), plan, layout_));
   DW_ASSIGN(KdumpResume::Point point, dump.find());
   DW_TRY(dump.remember(point, remember));
-  // Power may have gone when all but the name was there.
-  DW_TRY(write_zero_block(0));
+  // Power may have gone when all but the name was there: nothing may be taken back before the
+  // header on the disk says that the dump is incomplete.
   DW_TRY(write_header(false));
-  DW_TRY(dump.clear_descriptors(point));
-  DW_TRY(journal_->begin(plan, layout_));
+  DW_TRY(write_zeros(sizeof(KdumpHeader), layout_.block_size - sizeof(KdumpHeader)));
+  DW_TRY(target_->sync());
+  DW_TRY(DescriptorEraser(*target_, plan, layout_).erase(point.batches, point.listed));
   DW_TRY(journal_->go_on_at(point.journal_end));
+  // On a disk that is still full the dump goes on as far as it can.
+  Status room = journal_->begin(plan, layout_);
+  if (!room.ok() && room.error().kind() != ErrorKind::kNoSpace) return room.error();
   data_end_ = point.data_end;
   clock_.restart(data_end_);
   resumed_ = true;
@@ -186,7 +192,7 @@ Status KdumpWriter::finish(bool complete) {
   DW_TRY(table_.write_sizes());
   DW_TRY(journal_->flush());
   // What an interrupted run left behind the last batch.
-  if (resumed_) DW_TRY(target_->truncate(data_end_));
+  if (resumed_ && complete) DW_TRY(target_->truncate(data_end_));
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
   return complete ? write_end() : Status();

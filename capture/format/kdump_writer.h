@@ -19,6 +19,7 @@
 #include "capture/format/dump_writer.h"
 #include "capture/format/kdump_headers.h"
 #include "capture/format/kdump_journal.h"
+#include "capture/format/kdump_resume.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -45,9 +46,10 @@ class KdumpWriter : public DumpWriter {
   // Makes what was appended readable too.
   Status checkpoint() override;
 
-  // What create() allocates, in bytes.
-  [[nodiscard]] static size_t memory_bytes() {
-    return DescriptorTable::memory_bytes() + KdumpJournal::memory_bytes();
+  // What create() allocates and what resume() takes for a moment, in bytes.
+  [[nodiscard]] static size_t memory_bytes(uint64_t page_size) {
+    return DescriptorTable::memory_bytes() + KdumpJournal::memory_bytes() +
+           KdumpResume::memory_bytes(page_size);
   }
 
   [[nodiscard]] uint64_t bytes_written() const override { return data_end_; }
@@ -62,7 +64,7 @@ class KdumpWriter : public DumpWriter {
   Status write_header(bool complete);
   Status write_end();
   Status reserve();
-  Status write_zero_block(uint64_t offset);
+  Status write_zeros(uint64_t offset, uint64_t length);
   Status finish_appending(bool complete);
   [[nodiscard]] bool checkpoint_due(const PlannedBatch& batch) const;
   [[nodiscard]] PageDescriptor descriptor_of(const PageRecord& record) const;

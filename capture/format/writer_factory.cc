@@ -91,9 +91,9 @@ bool keeps_bitmap(DumpFormat format) { return format == DumpFormat::kKdump; }
 size_t writer_memory_bytes(const WriterOptions& options) {
   switch (options.format) {
     case DumpFormat::kKdump:
-      return KdumpWriter::memory_bytes();
+      return KdumpWriter::memory_bytes(options.page_size);
     case DumpFormat::kFlattened:
-      return FlattenedWriter::memory_bytes();
+      return FlattenedWriter::memory_bytes(options.page_size);
     case DumpFormat::kStream:
       return StreamWriter::memory_bytes(options.compression);
     case DumpFormat::kElf:

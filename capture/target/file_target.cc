@@ -115,10 +115,22 @@ Result<FileTarget> FileTarget::reopen(int root, const std::string& name, const s
   Result<SumsFile> sums = SumsFile::open(target.directory_.get());
   if (!sums.ok()) return target.sums_done(sums.error()).error();
   target.sums_ = std::move(*sums);
+  DW_TRY(target.forget_cached());
   target.owned_ = true;
   target.direct_ = DirectAppender::create(target.directory_.get(), target.current_name_.c_str(),
                                           target.file_.get());
   return target;
+}
+
+// The run that was interrupted may have been told of a failed sync: the kernel then keeps, as
+// clean, what is not on the disk, and whoever reads it back would take it for saved.
+Status FileTarget::forget_cached() {
+  DW_TRY(sync());
+  for (int fd : {file_.get(), sums_->descriptor()}) {
+    int error = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (error != 0) return failed(Error::from_errno("cannot read back from the disk", error));
+  }
+  return {};
 }
 
 // Opens what current_name_ says, whatever stands there, and locks it against other captures.

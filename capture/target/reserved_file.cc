@@ -84,6 +84,10 @@ Status ReservedFile::put_once(int directory, const char* name, Bytes content) {
   return done;
 }
 
+void ReservedFile::remove_spares(int directory, const char* name) {
+  ReservedFile(directory, name, 0).remove_spares();
+}
+
 void ReservedFile::remove_spares() {
   (void)::unlinkat(directory_, spare().c_str(), 0);
   (void)::unlinkat(directory_, second_spare().c_str(), 0);

@@ -22,6 +22,8 @@ class ReservedFile {
   // Durable on return. With an error NAME holds what it did before, or `content`.
   Status put(Bytes content);
   void remove_spares();
+  // Those that another run left beside NAME.
+  static void remove_spares(int directory, const char* name);
 
   // The same without room that was made before, and with nothing left beside NAME.
   static Status put_once(int directory, const char* name, Bytes content);

@@ -24,6 +24,7 @@ class SumsFile {
   [[nodiscard]] uint64_t size() const { return size_; }
   Status append(Bytes bytes);
   Status read(uint64_t offset, MutableBytes into);
+  [[nodiscard]] int descriptor() const { return file_.get(); }
   // As Target::preallocate_sums() and cut_sums().
   Status preallocate(uint64_t length);
   Status cut(uint64_t size);

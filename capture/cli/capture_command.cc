@@ -6,22 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "capture/base/system.h"
 #include "capture/cli/capture_options.h"
 #include "capture/cli/capture_report.h"
+#include "capture/cli/capture_sizing.h"
 #include "capture/cli/crash_facts.h"
-#include "capture/cli/dump_description.h"
-#include "capture/cli/dump_place.h"
+#include "capture/cli/directory_capture.h"
 #include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
-#include "capture/cli/memory_budget.h"
 #include "capture/cli/save_dump.h"
-#include "capture/format/journal_header.h"
-#include "capture/format/writer_factory.h"
-#include "capture/pipeline/pipeline.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
-#include "capture/target/file_target.h"
 #include "capture/target/pipe_target.h"
 
 namespace dw {
@@ -60,117 +54,6 @@ constexpr const char* kHelp =
     "Exit status: 0 complete or already saved, 1 nothing saved, 2 usage or configuration,\n"
     "3 saved but incomplete.\n";
 
-WriterOptions writer_options(const Saving& saving, const Vmcore& vmcore) {
-  return {
-      .format = saving.format, .compression = saving.compression, .page_size = vmcore.page_size()};
-}
-
-CodingOptions coding_of(const Saving& saving, int dump_level, const Vmcore& vmcore) {
-  bool share_zero = (dump_level & static_cast<int>(kLeaveOutZero)) != 0;
-  CodingOptions coding = coding_for(writer_options(saving, vmcore), share_zero);
-  coding.share_duplicates = can_share_pages(saving.format);
-  coding.hash_seed = hash_seed_of(vmcore.headers().notes);
-  return coding;
-}
-
-// As many threads as there are CPUs or as asked for, but no more than memory allows. A crash is the
-// wrong moment to refuse: then, and where nobody set a limit, one thread is tried whatever it
-// takes.
-Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Saving& saving,
-                                      int dump_level, const Vmcore& vmcore) {
-  unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
-  if (options.threads > Pipeline::kMaxThreads)
-    print_message("%u threads are used, no more help", Pipeline::kMaxThreads);
-  PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
-                           .coding = coding_of(saving, dump_level, vmcore)};
-  uint64_t limit = options.memory_limit;
-  if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
-  Result<unsigned> fitting =
-      threads_that_fit(capture_memory_needs(pipeline, writer_options(saving, vmcore), vmcore),
-                       pipeline.threads, limit);
-  bool strict = options.memory_limit != 0 && !is_crash(options);
-  if (!fitting.ok() && strict) return fitting.error();
-  if (!fitting.ok()) print_warning(fitting.error());
-  unsigned threads = fitting.ok() ? *fitting : 1;
-  if (threads < pipeline.threads)
-    print_message("memory for %u of %u threads; a larger crashkernel= would make this faster",
-                  threads, pipeline.threads);
-  pipeline.threads = threads;
-  return pipeline;
-}
-
-bool operator==(const CompressionOptions& a, const CompressionOptions& b) {
-  return a.compression == b.compression && a.level == b.level;
-}
-
-// A dump is continued as it was begun, whatever is asked for now.
-Result<Job> job_to_go_on(const Capture& capture, const Job& asked, const JournalHeader& journal) {
-  Job job{.target = asked.target,
-          .saving = {.format = static_cast<DumpFormat>(journal.format),
-                     .compression = {.compression = static_cast<Compression>(journal.compression),
-                                     .level = journal.level}},
-          .dump_level = static_cast<int>(journal.dump_level),
-          .sizes = asked.sizes};
-  bool same = job.saving.format == asked.saving.format &&
-              job.saving.compression == asked.saving.compression &&
-              job.dump_level == asked.dump_level;
-  if (same) return job;
-  print_message("the dump was begun as %s, %s level %d, dump level %d, and goes on like that",
-                std::string(name_of(job.saving.format)).c_str(),
-                std::string(name_of(job.saving.compression.compression)).c_str(),
-                job.saving.compression.level, job.dump_level);
-  DW_ASSIGN(job.sizes, size_pipeline(capture.options, job.saving, job.dump_level, capture.vmcore));
-  return job;
-}
-
-// Error kBadInput: it cannot be continued, and is as it was.
-Result<Outcome> go_on(const Capture& capture, const Job& asked, const DumpPlace& place) {
-  DW_ASSIGN(Job job, job_to_go_on(capture, asked, place.interrupted->journal));
-  std::string display = job.target + "/" + place.name;
-  DW_ASSIGN(DumpSaver saver,
-            DumpSaver::create(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
-              DW_ASSIGN(FileTarget target, FileTarget::reopen(place.root.get(), place.name, display,
-                                                              file_name_of(job.saving)));
-              return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
-            }));
-  return saver.go_on();
-}
-
-Result<Outcome> begin(const Capture& capture, const Job& job, const DumpPlace& place) {
-  std::string display = job.target + "/" + place.name;
-  DW_ASSIGN(DumpSaver saver,
-            DumpSaver::create(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
-              DW_ASSIGN(FileTarget target, FileTarget::create(place.root.get(), place.name, display,
-                                                              file_name_of(job.saving)));
-              return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
-            }));
-  return saver.save();
-}
-
-Result<DumpPlace> find_place(const Capture& capture, const Job& job, Resume resume) {
-  return find_dump_place(
-      job.target, dump_name(capture.facts, capture.options.hostname),
-      capture.vmcore.headers().notes,
-      crash_identity(describe_dump(capture.vmcore, capture.facts, job.dump_level).kdump), resume);
-}
-
-Result<Outcome> capture_to_directory(const Capture& capture, const Job& job) {
-  DW_ASSIGN(DumpPlace place, find_place(capture, job, capture.options.resume));
-  if (place.saved_already) {
-    print_message("%s/%s holds this crash already; nothing to do", job.target.c_str(),
-                  place.name.c_str());
-    return Outcome::kComplete;
-  }
-  if (!place.interrupted) return begin(capture, job, place);
-  Result<Outcome> outcome = go_on(capture, job, place);
-  if (outcome.ok() || outcome.error().kind() != ErrorKind::kBadInput) return outcome;
-  print_warning(outcome.error());
-  print_message("%s/%s cannot be continued; a new dump is written beside it", job.target.c_str(),
-                place.name.c_str());
-  DW_ASSIGN(place, find_place(capture, job, Resume::kNever));
-  return begin(capture, job, place);
-}
-
 Result<Outcome> capture_to_stdout(const Capture& capture, const Job& job) {
   DW_ASSIGN(DumpSaver saver,
             DumpSaver::create(capture, job, []() -> Result<std::unique_ptr<Target>> {
@@ -180,8 +63,17 @@ Result<Outcome> capture_to_stdout(const Capture& capture, const Job& job) {
   return saver.save();
 }
 
+// With several targets the crash may be on a later one already: then nothing is written to those
+// before it.
+bool is_saved_somewhere(const Capture& capture, std::span<const Job> jobs) {
+  return jobs.size() > 1 && std::ranges::any_of(jobs, [&](const Job& job) {
+           return job.target != kStdoutTarget && holds_whole_dump(capture, job);
+         });
+}
+
 // Tries the targets in order. The exit status is that of the best of them.
 int capture_to_first_good_target(const Capture& capture, std::span<const Job> jobs) {
+  if (is_saved_somewhere(capture, jobs)) return kExitComplete;
   int status = kExitNothing;
   bool usage = true;  // nothing but that is wrong
   for (const Job& job : jobs) {

@@ -1,8 +1,13 @@
 #include "capture/cli/capture_report.h"
 
-#include <cinttypes>
+#include <fcntl.h>
 
+#include <cinttypes>
+#include <span>
+
+#include "capture/base/fd.h"
 #include "capture/report/message.h"
+#include "capture/target/reserved_file.h"
 
 namespace dw {
 
@@ -48,6 +53,19 @@ std::string report_text(const Saving& saving, int dump_level, const CrashFacts& 
       .add("bytes", report.bytes)
       .add("elapsed_ms", report.elapsed_ms);
   return object.text() + "\n";
+}
+
+Status say_complete(int directory) {
+  Result<Fd> file = open_file_at(directory, kReportName, O_RDONLY | O_NONBLOCK);
+  if (!file.ok()) return file.error();
+  std::string text(kReportBytes, '\0');
+  DW_ASSIGN(size_t size, read_up_to_at(file->get(), std::as_writable_bytes(std::span(text)), 0));
+  text.resize(size);
+  constexpr std::string_view kSaving = "\"saving\"";
+  size_t at = text.find(kSaving);
+  if (at == std::string::npos) return {};
+  text.replace(at, kSaving.size(), "\"complete\"");
+  return ReservedFile::put_once(directory, kReportName, std::as_bytes(std::span(text)));
 }
 
 void print_gaps(const VmcoreLayout& layout) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "capture/base/result.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/cli/saving.h"
 #include "capture/kernel/layout.h"
@@ -15,6 +16,8 @@
 namespace dw {
 
 inline constexpr const char* kReportName = "vmcore.json";
+// Room for the report, whatever becomes of the disk.
+inline constexpr size_t kReportBytes = 8192;
 
 // Pages by class, and those not decided by reason.
 [[nodiscard]] JsonObject counts_json(const ClassCounts& counts);
@@ -28,6 +31,10 @@ struct CaptureReport {
 
 [[nodiscard]] std::string report_text(const Saving& saving, int dump_level, const CrashFacts& facts,
                                       const ClassCounts& counts, const CaptureReport& report);
+
+// Makes the report in the dump's `directory` say that the dump is complete, if it says that it is
+// being saved.
+Status say_complete(int directory);
 
 // What could not be found out about the kernel, and what it costs. One line each.
 void print_gaps(const VmcoreLayout& layout);

@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "capture/cli/capture_report.h"
 #include "capture/format/dump_source.h"
 #include "capture/format/kdump_reader.h"
-#include "capture/format/writer_factory.h"
 #include "capture/journal/journal_reader.h"
 #include "capture/kernel/notes.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
+#include "capture/target/reserved_file.h"
 
 namespace dw {
 
@@ -57,45 +58,49 @@ Found look_at_dump(const std::string& path, bool sealed, Bytes notes) {
   return reader.ok() && is_whole(*reader, sealed) ? Found::kWhole : Found::kPart;
 }
 
-// Whether a dump with these options can be written.
-bool makes_sense(const JournalHeader& header) {
-  if (header.format > static_cast<uint32_t>(DumpFormat::kElf) ||
-      header.compression > static_cast<uint32_t>(Compression::kZlib) || header.dump_level > 31)
-    return false;
-  auto compression = static_cast<Compression>(header.compression);
-  std::string text(name_of(compression));
-  if (compression != Compression::kNone) text += ":" + std::to_string(header.level);
-  return parse_compression(text).ok() &&
-         check_compression(static_cast<DumpFormat>(header.format), compression).ok();
-}
-
 // The journal beside the incomplete dump `file`, if it is one of this crash.
 std::optional<InterruptedDump> look_at_journal(int root, const std::string& name,
                                                const std::string& file, uint64_t identity) {
   Result<Fd> fd = open_file_at(root, (name + "/" + kSumsName).c_str(), O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) return std::nullopt;
   Result<JournalReader> journal = JournalReader::open(fd->get());
-  if (!journal.ok() || journal->header().identity != identity || !makes_sense(journal->header()))
+  if (!journal.ok() || journal->header().identity != identity) return std::nullopt;
+  std::optional<Saving> saving = saving_of(journal->header());
+  if (!saving || file != std::string(file_name_of(*saving)) + std::string(kIncompleteSuffix))
     return std::nullopt;
-  return InterruptedDump{.file = file, .journal = journal->header()};
+  return InterruptedDump{.saving = *saving,
+                         .dump_level = static_cast<int>(journal->header().dump_level)};
+}
+
+// What the run that wrote the dump had left to do besides its name. A dump is whole without it.
+void finish_report(const DumpPlace& place) {
+  Result<Fd> directory = open_file_at(place.root.get(), place.name.c_str(), O_RDONLY | O_DIRECTORY);
+  if (!directory.ok()) return;
+  ReservedFile::remove_spares(directory->get(), kReportName);
+  Status said = say_complete(directory->get());
+  if (!said.ok()) print_warning(said.error());
 }
 
 // Whoever wrote it may have given it its name in this very moment.
 Status seal(const DumpPlace& place, const std::string& file) {
   Status named = FileTarget::seal_finished(place.root.get(), place.name, file);
+  if (named.ok()) {
+    finish_report(place);
+    return named;
+  }
   DW_ASSIGN(StandingDump now, FileTarget::look(place.root.get(), place.name));
   return now.standing == Standing::kSealed ? Status() : named;
 }
 
 }  // namespace
 
-Result<DumpPlace> find_dump_place(const std::string& directory, const std::string& name,
-                                  Bytes notes, uint64_t identity, Resume resume) {
+Result<DumpPlace> find_dump_place(const CrashToPlace& crash, Resume resume,
+                                  std::span<const std::string> refused) {
   DumpPlace place;
-  DW_ASSIGN(place.root, FileTarget::open_root(directory));
+  DW_ASSIGN(place.root, FileTarget::open_root(crash.directory));
   std::string interrupted_name;
   for (int i = 1; i <= kMaxSameName; ++i) {
-    place.name = i == 1 ? name : name + "-" + std::to_string(i);
+    place.name = i == 1 ? crash.name : crash.name + "-" + std::to_string(i);
     DW_ASSIGN(StandingDump found, FileTarget::look(place.root.get(), place.name));
     if (found.standing == Standing::kNothing) {
       if (place.interrupted) place.name = interrupted_name;
@@ -103,8 +108,8 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
     }
     if (found.standing == Standing::kOther) continue;
     bool sealed = found.standing == Standing::kSealed;
-    std::string path = directory + "/" + place.name + "/" + found.file;
-    Found dump = look_at_dump(path, sealed, notes);
+    std::string path = crash.directory + "/" + place.name + "/" + found.file;
+    Found dump = look_at_dump(path, sealed, crash.notes);
     if (dump == Found::kOther) continue;
     if (dump == Found::kWhole) {
       if (!sealed) DW_TRY(seal(place, found.file));
@@ -112,17 +117,17 @@ Result<DumpPlace> find_dump_place(const std::string& directory, const std::strin
       place.interrupted.reset();
       return place;
     }
-    if (place.interrupted) continue;
-    if (!sealed && resume == Resume::kAuto)
-      place.interrupted = look_at_journal(place.root.get(), place.name, found.file, identity);
-    if (place.interrupted)
+    bool to_go_on = !sealed && resume == Resume::kAuto && !place.interrupted &&
+                    std::ranges::find(refused, place.name) == refused.end();
+    if (to_go_on)
+      place.interrupted = look_at_journal(place.root.get(), place.name, found.file, crash.identity);
+    if (to_go_on && place.interrupted)
       interrupted_name = place.name;
     else
-      print_message("%s is a dump of this crash, but not whole; it stays, a new one is written",
-                    path.c_str());
+      place.left_alone.push_back(path);
   }
   return Error(ErrorKind::kIo, "too many dumps of this host and second")
-      .on(directory + "/" + name)
+      .on(crash.directory + "/" + crash.name)
       .hint("move some of them away");
 }
 

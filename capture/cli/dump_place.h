@@ -4,20 +4,32 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "capture/base/bytes.h"
 #include "capture/base/fd.h"
 #include "capture/base/result.h"
-#include "capture/journal/journal_format.h"
+#include "capture/cli/saving.h"
 #include "capture/target/file_target.h"
 
 namespace dw {
 
-// An interrupted dump that can be continued.
+// An interrupted dump that can be continued, and how it was begun.
 struct InterruptedDump {
-  std::string file;  // its name in the dump's directory
-  JournalHeader journal;
+  Saving saving;
+  int dump_level = 0;
+};
+
+enum class Resume : uint8_t { kAuto, kNever };
+
+// Which crash, and where it would go.
+struct CrashToPlace {
+  std::string directory;  // of the target; made if missing
+  std::string name;       // of the dump's directory in it
+  Bytes notes;            // of the vmcore
+  uint64_t identity = 0;  // crash_identity()
 };
 
 struct DumpPlace {
@@ -25,16 +37,14 @@ struct DumpPlace {
   std::string name;                            // of the dump's directory in it
   bool saved_already = false;                  // a complete dump of this very crash stands there
   std::optional<InterruptedDump> interrupted;  // what stands there otherwise
+  std::vector<std::string> left_alone;         // paths of parts of this crash in other places
 };
 
-enum class Resume : uint8_t { kAuto, kNever };
-
-// Takes `name`, or `name`-2, -3 ... where that holds another crash. A complete dump of this crash
-// comes before an incomplete one, and that before a free name. The same crash is known by its ELF
-// notes: registers and VMCOREINFO with the time of the crash; a dump that can be continued by
-// its journal with that `identity` (crash_identity()). With kNever incomplete dumps are passed
-// over.
-Result<DumpPlace> find_dump_place(const std::string& directory, const std::string& name,
-                                  Bytes notes, uint64_t identity, Resume resume);
+// Takes the crash's name, or NAME-2, -3 ... where that holds another crash. A complete dump of this
+// crash comes before an incomplete one, and that before a free name. The same crash is known by its
+// ELF notes: registers and VMCOREINFO with the time of the crash; a dump that can be continued by
+// its journal. With kNever incomplete dumps are passed over, and so are those in `refused`.
+Result<DumpPlace> find_dump_place(const CrashToPlace& crash, Resume resume,
+                                  std::span<const std::string> refused = {});
 
 }  // namespace dw

@@ -17,9 +17,6 @@ namespace dw {
 
 namespace {
 
-// Room for the report, whatever becomes of the disk.
-constexpr size_t kReportBytes = 8192;
-
 double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 void print_saved(const std::string& path, const PageCounts& counts, uint64_t bytes,
@@ -112,7 +109,12 @@ Result<PassOneResult> DumpSaver::write_head() {
 Result<PassOneResult> DumpSaver::judge_again() {
   auto bitmaps = [&](uint64_t first_pfn, Bytes, MutableBytes kept) -> Status {
     capture_->events.on_progress();
-    return writer_->keeps_bitmap() ? writer_->read_kept(first_pfn, kept) : Status();
+    if (!writer_->keeps_bitmap()) return {};
+    Status read = writer_->read_kept(first_pfn, kept);
+    if (read.ok()) return read;
+    return Error(ErrorKind::kBadInput, "the dump's bitmap cannot be read back")
+        .on(target_->path())
+        .at(Where::kPfn, first_pfn);
   };
   return run_pass_one(bitmaps, false);
 }
@@ -127,11 +129,12 @@ Result<Outcome> DumpSaver::go_on() {
   DW_ASSIGN(PassOneResult result, judge_again());
   uint64_t seed = job_->sizes.coding.hash_seed;
   auto remember = [&](uint64_t sequence, Bytes page, uint64_t where, uint32_t size) {
+    capture_->events.on_progress();
     pipeline_.remember(sequence, hash_of(page, seed), {.where = where, .size = size});
   };
   DW_ASSIGN(ResumePoint point, writer_->resume(result.plan, remember));
   print_message("%s: going on with an interrupted dump: %" PRIu64 " of %" PRIu64 " pages are there",
-                target_->path().c_str(), point.counts.total(), result.plan.kept_pages());
+                target_->path().c_str(), point.counts.readable(), result.plan.kept_pages());
   capture_->events.on_published();
   // A dump is worth more than its report.
   Status reserved = target_->reserve_file(kReportName, kReportBytes);

@@ -1,5 +1,7 @@
 #include "capture/cli/saving.h"
 
+#include <string>
+
 #include "capture/format/writer_factory.h"
 #include "capture/target/file_target.h"
 
@@ -30,6 +32,21 @@ Result<SavingWish> parse_saving(std::string_view format, std::string_view compre
   if (compression.empty()) return wish;
   DW_ASSIGN(wish.compression, parse_compression(compression));
   return wish;
+}
+
+std::optional<Saving> saving_of(const JournalHeader& journal) {
+  if (journal.format > static_cast<uint32_t>(DumpFormat::kElf) ||
+      journal.compression > static_cast<uint32_t>(Compression::kZlib) || journal.dump_level > 31)
+    return std::nullopt;
+  Saving saving{.format = static_cast<DumpFormat>(journal.format),
+                .compression = {.compression = static_cast<Compression>(journal.compression),
+                                .level = journal.level}};
+  std::string text(name_of(saving.compression.compression));
+  if (saving.compression.compression != Compression::kNone)
+    text += ":" + std::to_string(journal.level);
+  bool possible = parse_compression(text).ok() &&
+                  check_compression(saving.format, saving.compression.compression).ok();
+  return possible ? std::optional(saving) : std::nullopt;
 }
 
 const char* file_name_of(const Saving& saving) {

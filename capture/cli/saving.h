@@ -7,6 +7,7 @@
 #include "capture/base/result.h"
 #include "capture/codec/compression.h"
 #include "capture/format/dump_format.h"
+#include "capture/journal/journal_format.h"
 
 namespace dw {
 
@@ -15,6 +16,8 @@ inline constexpr std::string_view kStdoutTarget = "-";
 struct Saving {
   DumpFormat format = DumpFormat::kKdump;
   CompressionOptions compression;
+
+  friend bool operator==(const Saving&, const Saving&) = default;
 };
 
 // What was asked for; nothing leaves the choice to us.
@@ -32,6 +35,9 @@ Status check_saving(const SavingWish& wish, std::string_view target);
 
 // From the values of the configuration, which may be empty. Error kUsage.
 Result<SavingWish> parse_saving(std::string_view format, std::string_view compression);
+
+// How a dump is saved that has this journal; nothing if it cannot be one of ours.
+[[nodiscard]] std::optional<Saving> saving_of(const JournalHeader& journal);
 
 // The dump's name in its directory.
 [[nodiscard]] const char* file_name_of(const Saving& saving);

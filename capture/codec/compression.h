@@ -18,6 +18,8 @@ enum class Compression : uint8_t { kNone, kZstd, kLz4, kZlib };
 struct CompressionOptions {
   Compression compression = Compression::kZstd;
   int level = 1;
+
+  friend bool operator==(const CompressionOptions&, const CompressionOptions&) = default;
 };
 
 // "none", or "zstd", "lz4" or "zlib", each with ":LEVEL" or without. Error kUsage.

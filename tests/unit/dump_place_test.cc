@@ -40,7 +40,8 @@ void put_dump(const TempDir& dir, const std::string& name, const VmcoreBuilder& 
 }
 
 DumpPlace find(const TempDir& dir, const VmcoreBuilder& builder) {
-  Result<DumpPlace> place = find_dump_place(dir.path(), kName, builder.notes(), 0, Resume::kNever);
+  Result<DumpPlace> place = find_dump_place(
+      {.directory = dir.path(), .name = kName, .notes = builder.notes()}, Resume::kNever);
   REQUIRE_MESSAGE(place.ok(), text_of(place));
   return std::move(*place);
 }
@@ -198,7 +199,7 @@ TEST_CASE("dump_place: a hundred dumps of one name are too many") {
     REQUIRE(::mkdir((dir / name).c_str(), 0700) == 0);
     write_file(dir / name + "/vmcore", "");
   }
-  Result<DumpPlace> place =
-      find_dump_place(dir.path(), kName, small_crash().notes(), 0, Resume::kNever);
+  Result<DumpPlace> place = find_dump_place(
+      {.directory = dir.path(), .name = kName, .notes = small_crash().notes()}, Resume::kNever);
   CHECK(contains(text_of(place), "too many dumps of this host and second; move some of them"));
 }

@@ -192,7 +192,7 @@ Status KdumpWriter::finish(bool complete) {
   DW_TRY(table_.write_sizes());
   DW_TRY(journal_->flush());
   // What an interrupted run left behind the last batch.
-  if (resumed_ && complete) DW_TRY(target_->truncate(data_end_));
+  if (resumed_) DW_TRY(target_->truncate(data_end_));
   // The descriptors must be there before a header says that all of them are.
   DW_TRY(target_->sync());
   return complete ? write_end() : Status();

@@ -24,7 +24,7 @@ namespace dw {
 
 class DescriptorTable {
  public:
-  // Between two write_pointers(): 128 MiB of pages; 768 KiB of descriptors.
+  // Between two write_pointers(): 128 MiB of pages.
   static constexpr size_t kMaxDescriptors = 32768;
 
   static DescriptorTable create(Target& target);
@@ -35,7 +35,7 @@ class DescriptorTable {
   // Where the table stands in the file, in bytes. Before the first add().
   void set_offset(uint64_t offset) { offset_ = offset; }
 
-  [[nodiscard]] bool empty() const { return current_.descriptors.empty(); }
+  [[nodiscard]] bool empty() const { return current_.entries.empty(); }
   // Whether `count` more, in `runs` runs of consecutive ranks, can be added before the next
   // write_pointers().
   [[nodiscard]] bool has_room(size_t count, size_t runs) const;
@@ -57,8 +57,14 @@ class DescriptorTable {
     uint64_t rank;
     size_t count;
   };
+  // A descriptor without its page flags, which are always 0.
+  struct Entry {
+    uint64_t offset;
+    uint32_t size;
+    uint32_t flags;
+  };
   struct Batch {
-    std::vector<PageDescriptor> descriptors;
+    std::vector<Entry> entries;
     std::vector<Run> runs;
   };
 
@@ -66,7 +72,7 @@ class DescriptorTable {
 
   Status write(const Batch& batch, Step step);
   Status write_and_clear(Batch& batch);
-  Status write_run(const Run& run, const PageDescriptor* descriptors, Step step);
+  Status write_run(const Run& run, const Entry* entries, Step step);
 
   Target* target_;
   uint64_t offset_ = 0;

@@ -42,7 +42,7 @@ Result<KdumpResume> KdumpResume::open(Target& target, const JournalHeader& expec
   KdumpResume resume(target, plan, layout, std::move(journal));
   resume.pages_begin_ = layout.data_offset + layout.block_size;
   resume.positions_.resize(kWindow);
-  DW_ASSIGN(resume.data_, Buffer::allocate(kBatchPages * layout.block_size));
+  DW_ASSIGN(resume.data_, Buffer::allocate(window_bytes(layout.block_size)));
   resume.descriptors_.reserve(kBatchPages);
   DW_TRY(resume.check_head());
   return resume;
@@ -70,23 +70,21 @@ Status KdumpResume::check_head() {
     if (record.offset != end || record.length > pages_begin_ - end)
       return other_dump("the list of checksums has a gap");
     end += record.length;
-    DW_TRY(check_piece(record));
+    if (!is_right(record))
+      return other_dump("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }
 }
 
-Status KdumpResume::check_piece(const JournalRecord& record) {
+bool KdumpResume::is_right(const JournalRecord& record) {
   RunningDigest digest;
   for (uint64_t done = 0; done < record.length;) {
     MutableBytes piece =
         data_.bytes().first(std::min<uint64_t>(data_.size(), record.length - done));
-    if (!is_there(*target_, record.offset + done, piece))
-      return other_dump("the head of the dump cannot be read")
-          .at(Where::kOffset, record.offset + done);
+    if (!is_there(*target_, record.offset + done, piece)) return false;
     digest.add(piece);
     done += piece.size();
   }
-  if (digest.value() == record.digest) return {};
-  return other_dump("the head of the dump is damaged").at(Where::kOffset, record.offset);
+  return digest.value() == record.digest;
 }
 
 Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
@@ -100,7 +98,7 @@ Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
     DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
     if (!entry || entry->record.kind != PieceKind::kPages) break;
     const JournalRecord& record = entry->record;
-    if (record.offset != point.data_end || record.length > data_.size()) break;
+    if (record.offset != point.data_end || record.length > kBatchPages * layout_.block_size) break;
     positions_[point.batches % kWindow] = entry->position;
     ++point.batches;
     point.data_end += record.length;
@@ -128,8 +126,7 @@ bool KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entr
     rest = rest.subspan(chunk.kept);
   }
   if (digest64(std::as_bytes(std::span(descriptors_))) != record.table_digest) return false;
-  MutableBytes data = data_.bytes().first(record.length);
-  return is_there(*target_, record.offset, data) && digest64(data) == record.digest;
+  return is_right(record);
 }
 
 Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {
@@ -185,11 +182,20 @@ Status KdumpResume::remember_batch(const PlannedBatch& batch, const JournalRecor
                                    const RememberPage& remember) {
   uint64_t next = record.offset;
   uint64_t end = record.offset + record.length;
+  uint64_t window_begin = 0;
+  Bytes window;
   for (const PageDescriptor& descriptor : descriptors_) {
     bool own = descriptor.size != 0 && descriptor.offset == next &&
-               !is_zero_page(descriptor, layout_) && descriptor.size <= end - next;
+               !is_zero_page(descriptor, layout_) &&
+               descriptor.size <= std::min(end - next, layout_.block_size);
     if (!own) continue;
-    Bytes stored = std::as_const(data_).bytes().subspan(next - record.offset, descriptor.size);
+    if (next + descriptor.size > window_begin + window.size()) {
+      MutableBytes room = data_.bytes().first(std::min<uint64_t>(data_.size(), end - next));
+      DW_TRY(target_->read_at(next, room));
+      window = room;
+      window_begin = next;
+    }
+    Bytes stored = window.subspan(next - window_begin, descriptor.size);
     next += descriptor.size;
     Bytes bytes = page;
     if (descriptor.flags == 0 && stored.size() == page.size())

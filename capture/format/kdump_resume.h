@@ -1,7 +1,7 @@
 // How far an interrupted kdump file is certain to have got, and what a continued dump has to know
 // of what is there.
 //
-// Everything that is read is untrusted. Memory: one batch of pages while it is in use.
+// Everything that is read is untrusted.
 // Thread safety: one thread.
 #pragma once
 
@@ -34,7 +34,7 @@ class KdumpResume {
 
   // What open() and remember() allocate, in bytes.
   [[nodiscard]] static size_t memory_bytes(uint64_t page_size) {
-    return (kBatchPages + 1) * page_size + kBatchPages * sizeof(PageDescriptor) +
+    return window_bytes(page_size) + page_size + kBatchPages * sizeof(PageDescriptor) +
            PageDecompressor::memory_bytes();
   }
 
@@ -53,6 +53,8 @@ class KdumpResume {
 
  private:
   static constexpr uint64_t kWindow = 256;
+  // Of the file, read at once.
+  [[nodiscard]] static constexpr size_t window_bytes(uint64_t page_size) { return 16 * page_size; }
   // As far back as a page may find its bytes.
   static_assert(kWindow >= DuplicateIndex::kReach);
 
@@ -60,15 +62,16 @@ class KdumpResume {
       : target_(&target), plan_(&plan), layout_(layout), journal_(std::move(journal)) {}
 
   Status check_head();
-  Status check_piece(const JournalRecord& record);
+  // Whether the piece can be read and has its digest.
+  bool is_right(const JournalRecord& record);
   // Walks the journal's batches up to `limit`, and notes where the last kWindow stand.
   Result<Point> walk(uint64_t limit);
   // Calls visit(batch, record) for each batch from kWindow before `point` on; stops, with the
   // batch's sequence, where it returns false.
   using Visit = std::function<Result<bool>(const PlannedBatch&, const JournalRecord&)>;
   Result<uint64_t> visit_last(const Point& point, const Visit& visit);
-  // Reads a batch's descriptors into descriptors_ and its data into data_; whether they are what
-  // the record says.
+  // Reads a batch's descriptors into descriptors_; whether they, and its data, are what the record
+  // says.
   bool read_batch(const PlannedBatch& batch, const JournalEntry& entry);
   Status remember_batch(const PlannedBatch& batch, const JournalRecord& record,
                         PageDecompressor& decompressor, MutableBytes page,

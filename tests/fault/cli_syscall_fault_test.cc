@@ -1,4 +1,5 @@
-// The executable, and each of its system calls on the target and on the vmcore that fails in turn.
+// The executable, and each of its system calls on the target and on the vmcore that fails in turn,
+// of a first run and of one that goes on with a dump.
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -44,6 +45,13 @@ FileRange range_of(const std::string& vmcore_path, uint64_t pfn, uint64_t count)
 constexpr uint64_t kBadPfn = 0x1000000 / kPageBytes + 100;  // in large_crash()'s random pages
 constexpr uint64_t kBadPages = 3;
 
+size_t place_of_sealing(const std::vector<TracedCall>& calls) {
+  size_t place = 0;
+  for (size_t i = 0; i < calls.size(); ++i)
+    if (calls[i].name == "renameat2" && calls[i].path.ends_with(kIncompleteSuffix)) place = i;
+  return place;
+}
+
 }  // namespace
 
 TEST_CASE("cli: each system call on the target fails in turn") {
@@ -52,6 +60,26 @@ TEST_CASE("cli: each system call on the target fails in turn") {
     DisturbedStage stage(format);
     stage.save_undisturbed();
     disturb_each(stage, on_target, kTargetFaults, Trials("calls on the target"), check_next_run);
+  }
+}
+
+TEST_CASE("cli: each system call on the target fails in turn, of a run that goes on with a dump") {
+  if (!may_mount()) return;
+  for (const Format& format : kFormats) {
+    DisturbedStage stage(format);
+    stage.save_undisturbed();
+    std::vector<TracedCall> calls = wanted_calls(stage, on_target);
+    // In the middle, while the dump is finished, and when only its name is missing.
+    for (size_t last : {calls.size() * 3 / 5, calls.size() * 3 / 4, place_of_sealing(calls)}) {
+      CAPTURE(last);
+      stage.kept.clear();
+      stage.restore();
+      disturb(stage, on_target, last, {"killed", Fault::Kind::kIsTheLast});
+      REQUIRE(stands(stage.folder(), format.file + std::string(kIncompleteSuffix)));
+      stage.keep();
+      disturb_each(stage, on_target, kTargetFaults, Trials("calls on the target", 20),
+                   check_next_run);
+    }
   }
 }
 

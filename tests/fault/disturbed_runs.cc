@@ -148,8 +148,9 @@ void check_remains(const DisturbedStage& stage, const Outcome& outcome) {
   // An incomplete dump that could not be read stays, and the whole one goes beside it.
   bool beside = stands(stage.folder("-2"), stage.format.file);
   if (outcome.status == 0) CHECK((sealed || beside));
-  if (outcome.status == 1) CHECK(contains(outcome.err, "dumpwright: error: "));
-  if (outcome.status == 3) CHECK(contains(outcome.err, " is incomplete: "));
+  bool told = contains(outcome.err, "dumpwright: error: ");
+  if (outcome.status == 1) CHECK(told);
+  if (outcome.status == 3) CHECK((told || contains(outcome.err, " is incomplete: ")));
   if (outcome.status == 3) CHECK((sealed || incomplete));
   if (sealed) check_whole(stage, stage.folder());
   if (beside) check_whole(stage, stage.folder("-2"));

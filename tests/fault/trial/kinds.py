@@ -29,10 +29,10 @@ FULL = {
     "bitflip": Size(1000, 4),
 }
 QUICK = {
-    "kill": Size(20, 256),
+    "kill": Size(20, 192),
     "oom": Size(5, 192),
     "full": Size(6, 64),
-    "gone": Size(6, 256),
+    "gone": Size(6, 192),
     "source": Size(10, 64),
     "bitflip": Size(100, 4),
 }

@@ -35,7 +35,7 @@ Status ElfResume::check_head() {
     if (record.offset != end || record.length == 0 || record.length > layout_->file_bytes() - end)
       return cannot_go_on("the list of checksums has a gap");
     end += record.length;
-    DW_ASSIGN(bool right, is_there(*target_, record, buffer_.bytes()));
+    bool right = is_there(*target_, record, buffer_.bytes());
     if (!right)
       return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }

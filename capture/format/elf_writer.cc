@@ -121,7 +121,7 @@ Status ElfWriter::begin(const Plan& plan) {
 
 Status ElfWriter::publish() {
   DW_TRY(target_->sync());
-  DW_TRY(add_head(journal_, *target_, layout_.data_offset()));
+  DW_TRY(add_head(journal_, *target_, 0, layout_.data_offset()));
   journal_.add(plan_.record);
   DW_TRY(journal_.flush());
   // Without its journal a core cannot be gone on with.

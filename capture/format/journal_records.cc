@@ -50,10 +50,10 @@ bool is_of_batch(const JournalEntry& entry, const PlannedBatch& batch) {
                             });
 }
 
-Status add_head(JournalWriter& journal, Target& target, uint64_t size) {
+Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end) {
   std::array<std::byte, 16 << 10> buffer;
-  for (uint64_t begin = 0; begin < size; begin += kHeadPieceBytes) {
-    uint64_t length = std::min(kHeadPieceBytes, size - begin);
+  for (; begin < end; begin += kHeadPieceBytes) {
+    uint64_t length = std::min(kHeadPieceBytes, end - begin);
     RunningDigest digest;
     for (uint64_t done = 0; done < length; done += buffer.size()) {
       MutableBytes part = std::span(buffer).first(std::min(buffer.size(), length - done));
@@ -80,11 +80,11 @@ Result<JournalReader> open_expected_journal(Target& target, const JournalHeader&
   return journal;
 }
 
-Result<bool> is_there(Target& target, const JournalRecord& record, MutableBytes scratch) {
+bool is_there(Target& target, const JournalRecord& record, MutableBytes scratch) {
   RunningDigest digest;
   for (uint64_t done = 0; done < record.length;) {
     MutableBytes part = scratch.first(std::min<uint64_t>(scratch.size(), record.length - done));
-    DW_TRY(target.read_at(record.offset + done, part));
+    if (!target.read_at(record.offset + done, part).ok()) return false;
     digest.add(part);
     done += part.size();
   }

@@ -34,8 +34,8 @@ struct PlanRecord {
 
 // A head is listed in pieces of so many bytes.
 inline constexpr uint64_t kHeadPieceBytes = 4 << 20;
-// Adds the head, the first `size` bytes of the file, as it reads back.
-Status add_head(JournalWriter& journal, Target& target, uint64_t size);
+// Adds part of the head, from `begin` to `end` of the file, as it reads back.
+Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end);
 
 // Why an interrupted dump stays as it is.
 [[nodiscard]] Error cannot_go_on(const char* why);
@@ -43,8 +43,9 @@ Status add_head(JournalWriter& journal, Target& target, uint64_t size);
 // Error kBadInput if its header is not `expected`.
 Result<JournalReader> open_expected_journal(Target& target, const JournalHeader& expected);
 
-// Whether the piece stands in the file as the record says. `scratch` is what is read at once.
-Result<bool> is_there(Target& target, const JournalRecord& record, MutableBytes scratch);
+// Whether the piece stands in the file as the record says. `scratch` is what is read at once. Where
+// the disk cannot read it, it may still be able to write it again.
+[[nodiscard]] bool is_there(Target& target, const JournalRecord& record, MutableBytes scratch);
 
 // Where the batches walked last stand in the journal, and what reading them back costs, in bytes.
 class LastBatches {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "capture/base/result.h"
+#include "capture/format/journal_records.h"
 #include "capture/format/kdump_format.h"
 #include "capture/journal/journal_writer.h"
 #include "capture/pipeline/batch_output.h"
@@ -47,11 +48,9 @@ class KdumpJournal {
   [[nodiscard]] static size_t memory_bytes() { return JournalWriter::memory_bytes(); }
 
  private:
-  Status add_head_pieces(uint64_t begin, uint64_t end, uint64_t most, MutableBytes buffer);
-
   Target* target_;
   JournalWriter journal_;
-  JournalRecord plan_;
+  PlanRecord plan_;
 };
 
 }  // namespace dw

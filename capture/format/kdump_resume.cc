@@ -2,31 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "capture/codec/running_digest.h"
-#include "capture/format/descriptor_table.h"
+#include "capture/format/journal_records.h"
 
 namespace dw {
 
 namespace {
-
-// Each time the point moves back by a batch or more; a file on which it moves back that often is
-// not worth going on with.
-constexpr int kMaxSteps = 64;
-
-Error other_dump(const char* what) {
-  return Error(ErrorKind::kBadInput, what).hint("it stays as it is");
-}
-
-// Whether `into` could be read. A file may end before what the journal says of it; and where the
-// disk cannot read any more, it may still be able to write.
-bool is_there(Target& target, uint64_t offset, MutableBytes into) {
-  return target.read_at(offset, into).ok();
-}
 
 bool is_zero_page(const PageDescriptor& descriptor, const KdumpLayout& layout) {
   return descriptor.offset == layout.data_offset;
@@ -36,9 +21,7 @@ bool is_zero_page(const PageDescriptor& descriptor, const KdumpLayout& layout) {
 
 Result<KdumpResume> KdumpResume::open(Target& target, const JournalHeader& expected,
                                       const Plan& plan, const KdumpLayout& layout) {
-  DW_ASSIGN(JournalReader journal, JournalReader::open(target));
-  if (std::memcmp(&journal.header(), &expected, sizeof(expected)) != 0)
-    return other_dump("the list of checksums belongs to another dump");
+  DW_ASSIGN(JournalReader journal, open_expected_journal(target, expected));
   KdumpResume resume(target, plan, layout, std::move(journal));
   resume.pages_begin_ = layout.data_offset + layout.block_size;
   resume.positions_.resize(kWindow);
@@ -55,36 +38,23 @@ Status KdumpResume::check_head() {
       layout_.descriptors_offset + layout_.descriptor_count * sizeof(PageDescriptor);
   while (true) {
     DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
-    if (!entry) return other_dump("the list of checksums ends before the pages");
+    if (!entry) return cannot_go_on("the list of checksums ends before the pages");
     const JournalRecord& record = entry->record;
     if (record.kind == PieceKind::kPlan) {
-      if (end != pages_begin_ || record.digest != plan_->digest() ||
-          record.offset != plan_->kept_pages())
-        return other_dump("memory was judged differently when this dump was begun");
+      if (end != pages_begin_ || !is_of_plan(record, *plan_))
+        return cannot_go_on("memory was judged differently when this dump was begun");
       first_batch_at_ = journal_.end();
       return {};
     }
-    if (record.kind != PieceKind::kHead) return other_dump("the list of checksums has no plan");
+    if (record.kind != PieceKind::kHead) return cannot_go_on("the list of checksums has no plan");
     if (record.offset == 0) continue;
     if (end == layout_.descriptors_offset) end = table_end;
     if (record.offset != end || record.length > pages_begin_ - end)
-      return other_dump("the list of checksums has a gap");
+      return cannot_go_on("the list of checksums has a gap");
     end += record.length;
-    if (!is_right(record))
-      return other_dump("the head of the dump is damaged").at(Where::kOffset, record.offset);
+    if (!is_there(*target_, record, data_.bytes()))
+      return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }
-}
-
-bool KdumpResume::is_right(const JournalRecord& record) {
-  RunningDigest digest;
-  for (uint64_t done = 0; done < record.length;) {
-    MutableBytes piece =
-        data_.bytes().first(std::min<uint64_t>(data_.size(), record.length - done));
-    if (!is_there(*target_, record.offset + done, piece)) return false;
-    digest.add(piece);
-    done += piece.size();
-  }
-  return digest.value() == record.digest;
 }
 
 Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
@@ -103,30 +73,22 @@ Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
     ++point.batches;
     point.data_end += record.length;
     point.journal_end = entry->end();
-    point.counts += {.stored = record.stored,
-                     .shared = record.shared,
-                     .zero = record.zero,
-                     .missing = record.missing,
-                     .changed_chunks = record.changed};
+    point.counts += counts_of(record);
   }
   return point;
 }
 
 bool KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entry) {
-  const JournalRecord& record = entry.record;
-  if (entry.chunks.size() != batch.chunks().size()) return false;
+  if (!is_of_batch(entry, batch)) return false;
   descriptors_.resize(batch.pages());
   std::span<PageDescriptor> rest(descriptors_);
-  for (size_t i = 0; i < entry.chunks.size(); ++i) {
-    const PlannedChunk& chunk = batch.chunks()[i];
-    if (entry.chunks[i] != chunk.first_pfn / kChunkPages) return false;
-    if (!is_there(*target_, layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor),
-                  std::as_writable_bytes(rest.first(chunk.kept))))
-      return false;
+  for (const PlannedChunk& chunk : batch.chunks()) {
+    uint64_t at = layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor);
+    if (!target_->read_at(at, std::as_writable_bytes(rest.first(chunk.kept))).ok()) return false;
     rest = rest.subspan(chunk.kept);
   }
-  if (digest64(std::as_bytes(std::span(descriptors_))) != record.table_digest) return false;
-  return is_right(record);
+  return digest64(std::as_bytes(std::span(descriptors_))) == entry.record.table_digest &&
+         is_there(*target_, entry.record, data_.bytes());
 }
 
 Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {
@@ -147,18 +109,18 @@ Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit)
 }
 
 Result<KdumpResume::Point> KdumpResume::find() {
-  DW_ASSIGN(Point point, walk(UINT64_MAX));
-  uint64_t listed = point.batches;
-  for (int step = 0; step < kMaxSteps; ++step) {
-    DW_ASSIGN(uint64_t right,
-              visit_last(point, [](const PlannedBatch&, const JournalRecord&) { return true; }));
-    if (right == point.batches) {
-      point.listed = listed;
-      return point;
-    }
-    DW_ASSIGN(point, walk(right));
-  }
-  return other_dump("too much of the dump is not what its list of checksums says");
+  uint64_t listed = 0;
+  auto walk_to = [&](uint64_t limit) {
+    Result<Point> point = walk(limit);
+    if (point.ok()) listed = std::max(listed, point->batches);
+    return point;
+  };
+  auto first_wrong = [&](const Point& point) {
+    return visit_last(point, [](const PlannedBatch&, const JournalRecord&) { return true; });
+  };
+  DW_ASSIGN(Point point, find_point(walk_to, first_wrong));
+  point.listed = listed;
+  return point;
 }
 
 Status KdumpResume::remember(const Point& point, const RememberPage& remember) {
@@ -205,7 +167,7 @@ Status KdumpResume::remember_batch(const PlannedBatch& batch, const JournalRecor
     else if (descriptor.flags == kPageZlib)
       DW_TRY(decompressor.decompress_zlib(stored, page));
     else
-      return other_dump("a page descriptor makes no sense");
+      return cannot_go_on("a page descriptor makes no sense");
     remember(batch.sequence(), bytes, descriptor.offset, descriptor.size);
   }
   return {};

@@ -62,8 +62,6 @@ class KdumpResume {
       : target_(&target), plan_(&plan), layout_(layout), journal_(std::move(journal)) {}
 
   Status check_head();
-  // Whether the piece can be read and has its digest.
-  bool is_right(const JournalRecord& record);
   // Walks the journal's batches up to `limit`, and notes where the last kWindow stand.
   Result<Point> walk(uint64_t limit);
   // Calls visit(batch, record) for each batch from kWindow before `point` on; stops, with the

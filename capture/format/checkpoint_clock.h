@@ -10,19 +10,26 @@ namespace dw {
 
 class CheckpointClock {
  public:
+  // `syncs` that what was appended waits for until it counts: as many checkpoints come in that
+  // time.
+  explicit CheckpointClock(unsigned syncs = 1)
+      : bytes_(kBytes / syncs), milliseconds_(kMilliseconds / syncs) {}
+
   // `written`: the bytes of the dump so far.
   void restart(uint64_t written) {
     written_ = written;
     started_ms_ = monotonic_ms();
   }
   [[nodiscard]] bool due(uint64_t written) const {
-    return written - written_ >= kBytes || monotonic_ms() - started_ms_ >= kMilliseconds;
+    return written - written_ >= bytes_ || monotonic_ms() - started_ms_ >= milliseconds_;
   }
 
  private:
   static constexpr uint64_t kBytes = 64 << 20;
   static constexpr uint64_t kMilliseconds = 2000;
 
+  uint64_t bytes_;
+  uint64_t milliseconds_;
   uint64_t written_ = 0;
   uint64_t started_ms_ = 0;
 };

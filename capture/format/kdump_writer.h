@@ -74,8 +74,8 @@ class KdumpWriter : public DumpWriter {
   KdumpDescription description_;
   KdumpLayout layout_;
   uint64_t zero_page_offset_ = 0;
-  uint64_t data_end_ = 0;  // where the next chunk goes
-  CheckpointClock clock_;
+  uint64_t data_end_ = 0;     // where the next chunk goes
+  CheckpointClock clock_{2};  // the data's sync, then that of its descriptors
   DescriptorTable table_;
   std::optional<KdumpJournal> journal_;  // of a target that can be rewritten
   bool resumed_ = false;

@@ -17,8 +17,8 @@ from harness.lossy_disk import Cut, CutChooser, build_image, flushed_batch
 from harness.mounted import Extent, check_file_system, copy_crash, dump_extents
 from harness.write_log import Kind, Record, WriteLog
 
-# A checkpoint comes at least every 64 MiB. Its descriptors are flushed with the data of the next one.
-LOST_LIMIT = 2 * (64 << 20)
+# What was appended is vouched for at least every 64 MiB; the batch that makes it due comes on top.
+LOST_LIMIT = (64 << 20) + (4 << 20)
 _SHM_BYTES = 4 << 30  # free space with which the images go to /dev/shm
 
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <cinttypes>
 #include <span>
 
@@ -57,7 +58,7 @@ std::string report_text(const Saving& saving, int dump_level, const CrashFacts& 
 
 Status say_complete(int directory) {
   Result<Fd> file = open_file_at(directory, kReportName, O_RDONLY | O_NONBLOCK);
-  if (!file.ok()) return file.error();
+  if (!file.ok()) return file.error().errno_value() == ENOENT ? Status() : file.error();
   std::string text(kReportBytes, '\0');
   DW_ASSIGN(size_t size, read_up_to_at(file->get(), std::as_writable_bytes(std::span(text)), 0));
   text.resize(size);

@@ -72,7 +72,7 @@ std::optional<InterruptedDump> look_at_journal(int root, const std::string& name
                          .dump_level = static_cast<int>(journal->header().dump_level)};
 }
 
-// What the run that wrote the dump had left to do besides its name. A dump is whole without it.
+// What the run that wrote the dump may have left to do behind its name. A dump is whole without it.
 void finish_report(const DumpPlace& place) {
   Result<Fd> directory = open_file_at(place.root.get(), place.name.c_str(), O_RDONLY | O_DIRECTORY);
   if (!directory.ok()) return;
@@ -84,10 +84,7 @@ void finish_report(const DumpPlace& place) {
 // Whoever wrote it may have given it its name in this very moment.
 Status seal(const DumpPlace& place, const std::string& file) {
   Status named = FileTarget::seal_finished(place.root.get(), place.name, file);
-  if (named.ok()) {
-    finish_report(place);
-    return named;
-  }
+  if (named.ok()) return named;
   DW_ASSIGN(StandingDump now, FileTarget::look(place.root.get(), place.name));
   return now.standing == Standing::kSealed ? Status() : named;
 }
@@ -113,6 +110,7 @@ Result<DumpPlace> find_dump_place(const CrashToPlace& crash, Resume resume,
     if (dump == Found::kOther) continue;
     if (dump == Found::kWhole) {
       if (!sealed) DW_TRY(seal(place, found.file));
+      finish_report(place);
       place.saved_already = true;
       place.interrupted.reset();
       return place;

@@ -14,9 +14,8 @@ BESIDE = {"vmcore.sums", "vmcore.json", "vmcore-dmesg.txt"}
 REPORT_ROOM = {"vmcore.json.new", "vmcore.json.spare"}
 WHOLE = "all of it"
 CHECKPOINT_BYTES = 64 << 20
-# What a kill leaves without descriptors: the checkpoint being made, and the one whose descriptors
-# were being written; and what the pipeline hands over before it asks whether one is due.
-UNDESCRIBED_BYTES = 2 * CHECKPOINT_BYTES + (8 << 20)
+# What a kill leaves without descriptors; a little more where it was slow to come.
+UNDESCRIBED_BYTES = CHECKPOINT_BYTES + (8 << 20)
 
 
 @dataclass(frozen=True)

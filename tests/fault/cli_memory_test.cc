@@ -132,18 +132,21 @@ TEST_CASE("memory: a cgroup of the budget's size is enough to go on with a dump"
   Stage stage(160);
   TempDir small;
   SmallDisk disk(small.path(), "size=100m");
-  for (auto [format, compress] :
-       {std::pair("stream", "zstd"), std::pair("elf", "none"), std::pair("kdump", "zstd")}) {
-    Outcome full = run(stage.command_for(2, format, compress, small.path()));
+  struct Way {
+    const char* format;
+    const char* compress;
+  };
+  for (const Way& way : {Way{"stream", "zstd"}, Way{"elf", "none"}, Way{"kdump", "zstd"}}) {
+    Outcome full = run(stage.command_for(2, way.format, way.compress, small.path()));
     REQUIRE_MESSAGE(full.status == 3, full.err);
     for (unsigned threads : {1U, 4U}) {
-      CAPTURE(std::string(format));
+      CAPTURE(std::string(way.format));
       CAPTURE(threads);
       std::filesystem::remove_all(stage.dumps());
       std::filesystem::copy(small.path(), stage.dumps(), std::filesystem::copy_options::recursive);
       MemoryCgroup cgroup(budget(threads));
       Outcome outcome =
-          run(cgroup.inside(stage.command_for(threads, format, compress, stage.dumps())));
+          run(cgroup.inside(stage.command_for(threads, way.format, way.compress, stage.dumps())));
       REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
       CHECK(contains(outcome.err, "going on with an interrupted dump"));
       CHECK(cgroup.killed() == 0);

@@ -129,10 +129,9 @@ TEST_CASE("journal: a list cut anywhere ends before the record that was cut") {
     cut.resize(whole.size() + 500);  // room that was made with zeros
     size_t with_room = 0;
     for (size_t end : ends)
-      with_room += std::equal(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(end),
-                              cut.begin())
-                       ? 1
-                       : 0;
+      with_room +=
+          std::equal(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(end), cut.begin()) ? 1
+                                                                                              : 0;
     CHECK(count_records(cut) == with_room);
   }
 }

@@ -24,7 +24,6 @@ DumpDescription describe(const Vmcore& vmcore);
 Status capture_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings);
 
 // Goes on with the published dump on `target`; returns how many batches it did not have to write.
-Result<uint64_t> resume_into(Target& target, const Vmcore& vmcore,
-                             const CaptureSettings& settings);
+Result<uint64_t> resume_into(Target& target, const Vmcore& vmcore, const CaptureSettings& settings);
 
 }  // namespace dw::test

@@ -26,7 +26,7 @@ Trials::Trials(const char* what, unsigned share)
     : seed_(seed_of_run()), state_(seed_), share_(share_of_run(share)) {
   if (share_ > 1)
     MESSAGE(std::string(what) << ": one of " << share_ << ", DUMPWRIGHT_SEED=" << seed_
-                 << "; all with DUMPWRIGHT_ALL_TRIALS=1");
+                              << "; all with DUMPWRIGHT_ALL_TRIALS=1");
 }
 
 // SplitMix64.

@@ -22,7 +22,7 @@ uint64_t next_random(uint64_t& state) {
 CrashTarget::Image some_of(const CrashTarget::Image& durable, const CrashTarget::Image& written,
                            uint64_t seed) {
   uint64_t random = seed * 0x9e3779b97f4a7c15 + 1;
-  auto [shortest, longest] = std::minmax(durable.size(), written.size());
+  auto [shortest, longest] = std::minmax({durable.size(), written.size()});
   size_t size = shortest;
   if (longest > shortest) size += next_random(random) % (longest - shortest + 1);
   CrashTarget::Image image = durable;

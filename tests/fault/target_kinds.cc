@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -25,9 +25,8 @@ constexpr const char* kDumpFolder = "host-1";
 
 Content content_of(const std::string& path) {
   std::string text = read_file(path);
-  Content content(text.size());
-  std::memcpy(content.data(), text.data(), text.size());
-  return content;
+  Bytes bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
 }
 
 void empty_folder(const std::string& folder) {

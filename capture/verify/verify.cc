@@ -141,8 +141,14 @@ Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& o
   VerifyFiles files;
   DW_ASSIGN(files.dump, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
   DW_ASSIGN(files.list, open_list_beside(path));
-  files.named_whole = !path.ends_with(kIncompleteSuffix);
-  return verify_files(std::move(files), options, events);
+  bool named_whole = !path.ends_with(kIncompleteSuffix);
+  files.named_whole = named_whole;
+  DW_ASSIGN(VerifiedDump verified, verify_files(std::move(files), options, events));
+  if (named_whole || !verified.report.whole()) return verified;
+  // All that is left to do is what a run that finds it does.
+  events.note("every page is there, but the dump has not got its name: capture it again");
+  verified.report.says_whole = false;
+  return verified;
 }
 
 }  // namespace dw

@@ -243,7 +243,10 @@ TEST_CASE("cli: a dump that lacked only its name gets it, and a report that says
   write_file(folder + "/vmcore.json", report);
   write_file(folder + "/vmcore.json.new", "spare");
   REQUIRE(::rename((folder + "/vmcore").c_str(), (folder + "/vmcore.incomplete").c_str()) == 0);
+  Outcome verified = dumpwright({"verify", folder});
+  CHECK(verified.status == 3);
   CHECK(shell(stage.command("whole")).status == 0);
+  CHECK(dumpwright({"verify", folder}).status == 0);
   CHECK((read_file(folder + "/vmcore") == stage.dump));
   CHECK(contains(read_file(folder + "/vmcore.json"), "\"complete\""));
   CHECK(::access((folder + "/vmcore.json.new").c_str(), F_OK) != 0);

@@ -18,7 +18,7 @@ namespace {
 
 // What every disk and file system takes for an aligned length and offset (at most a page).
 constexpr uint64_t kBlock = 4096;
-constexpr size_t kBufferBytes = 1 << 20;
+constexpr size_t kBufferBytes = 512 << 10;
 constexpr uint64_t kReserveBytes = 64 << 20;
 
 bool in_memory(int fd) {

@@ -1,7 +1,7 @@
 // Appends to a file past the page cache (O_DIRECT), in large aligned pieces.
 //
 // In a capture kernel the page cache is taken from the same few megabytes as everything else, and
-// copying into it costs more than the disk. Bytes are collected in a buffer of 1 MiB; their space
+// copying into it costs more than the disk. Bytes are collected in a buffer of 512 KiB; their space
 // is reserved when they are taken, so that a full disk shows then and not when they are written.
 // What is left of a block goes through the page cache when the file is synced, and is written again
 // with the bytes that follow it. Thread safety: one thread. The descriptor for the page cache

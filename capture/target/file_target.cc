@@ -18,8 +18,10 @@ namespace dw {
 namespace {
 
 // Written data is handed to the disk in pieces of this size, and at most two are under way: dirty
-// pages are memory that the capture kernel does not have.
+// pages are memory that the capture kernel does not have. Where pages go past the page cache, only
+// descriptors and the like come here, and their pieces can be small.
 constexpr uint64_t kWritebackBytes = 2 << 20;
+constexpr uint64_t kWritebackBytesBesideDirect = 256 << 10;
 
 constexpr const char* kRunningHint = "another capture of this crash is running";
 
@@ -264,7 +266,7 @@ Status FileTarget::pace_writeback(uint64_t offset, uint64_t length) {
   dirty_bytes_ += length;
   dirty_.begin = std::min(dirty_.begin, offset);
   dirty_.end = std::max(dirty_.end, offset + length);
-  if (dirty_bytes_ < kWritebackBytes) return {};
+  if (dirty_bytes_ < (direct_ ? kWritebackBytesBesideDirect : kWritebackBytes)) return {};
   dirty_bytes_ = 0;
   Span now = std::exchange(dirty_, {});
   Span before = std::exchange(under_way_, now);

@@ -116,9 +116,7 @@ Result<ResumePoint> KdumpWriter::resume(const Plan& plan, const RememberPage& re
   DW_TRY(target_->sync());
   DW_TRY(DescriptorEraser(*target_, plan, layout_).erase(point.batches, point.listed));
   DW_TRY(journal_->go_on_at(point.journal_end));
-  // On a disk that is still full the dump goes on as far as it can.
-  Status room = journal_->begin(plan, layout_);
-  if (!room.ok() && room.error().kind() != ErrorKind::kNoSpace) return room.error();
+  DW_TRY(journal_->begin(plan, layout_));
   data_end_ = point.data_end;
   clock_.restart(data_end_);
   resumed_ = true;

@@ -12,7 +12,9 @@ JournalWriter::JournalWriter(Target& target, JournalHeader header)
 }
 
 Status JournalWriter::preallocate(uint64_t bytes) {
-  return target_->preallocate_sums(sizeof(JournalHeader) + bytes);
+  Status room = target_->preallocate_sums(sizeof(JournalHeader) + bytes);
+  if (goes_on_ && !room.ok() && room.error().kind() == ErrorKind::kNoSpace) return {};
+  return room;
 }
 
 bool JournalWriter::has_room(size_t chunks) const {
@@ -57,6 +59,7 @@ Status JournalWriter::go_on_at(uint64_t position) {
   DW_CHECK(pending_.empty() && position >= sizeof(JournalHeader));
   DW_TRY(target_->cut_sums(position));
   flushed_ = position;
+  goes_on_ = true;
   return {};
 }
 

@@ -20,7 +20,8 @@ class JournalWriter {
 
   [[nodiscard]] const JournalHeader& header() const { return header_; }
 
-  // Makes room for `bytes` of records, so that a full disk cannot stop the journal.
+  // Makes room for `bytes` of records, so that a full disk cannot stop the journal. After
+  // go_on_at() a disk without that much is no error: the dump goes on as far as it can.
   Status preallocate(uint64_t bytes);
 
   // Whether one more record of `chunks` chunks can be added before the next flush(). Once a
@@ -57,6 +58,7 @@ class JournalWriter {
   std::vector<std::byte> pending_;
   size_t marked_ = 0;  // of pending_
   uint64_t flushed_ = 0;
+  bool goes_on_ = false;
 };
 
 }  // namespace dw

@@ -5,15 +5,13 @@
 #include <span>
 #include <utility>
 
-#include "capture/codec/zero.h"
-
 namespace dw {
 
 Result<ElfResume> ElfResume::open(Target& target, const JournalHeader& expected, const Plan& plan,
                                   const ElfLayout& layout) {
   DW_ASSIGN(JournalReader journal, open_expected_journal(target, expected));
-  ElfResume resume(target, plan, layout, std::move(journal));
-  DW_ASSIGN(resume.buffer_, Buffer::allocate(kReadPages * layout.page_size()));
+  DW_ASSIGN(ElfPages pages, ElfPages::create(layout));
+  ElfResume resume(target, plan, layout, std::move(journal), std::move(pages));
   DW_ASSIGN(uint64_t size, target.size());
   if (size != layout.file_bytes())
     return cannot_go_on("the core has not the length that its headers tell");
@@ -35,8 +33,7 @@ Status ElfResume::check_head() {
     if (record.offset != end || record.length == 0 || record.length > layout_->file_bytes() - end)
       return cannot_go_on("the list of checksums has a gap");
     end += record.length;
-    bool right = is_there(*target_, record, buffer_.bytes());
-    if (!right)
+    if (!is_there(*target_, record, pages_.buffer()))
       return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }
 }
@@ -65,34 +62,6 @@ Result<ElfResume::Point> ElfResume::walk(uint64_t limit) {
   return point;
 }
 
-Status ElfResume::read_run(const ElfLayout::Run& run, RunningDigest& digest, ChunkBits& stored) {
-  uint64_t page_size = layout_->page_size();
-  for (unsigned done = 0; done < run.count; done += kReadPages) {
-    unsigned count = std::min(kReadPages, run.count - done);
-    MutableBytes pages = buffer_.bytes().first(count * page_size);
-    DW_TRY(target_->read_at(run.offset + done * page_size, pages));
-    for (unsigned i = 0; i < count; ++i) {
-      Bytes page = Bytes(pages).subspan(i * page_size, page_size);
-      if (is_zero(page)) continue;
-      digest.add(page);
-      uint64_t bit = (run.first_pfn + done + i) % kChunkPages;
-      stored[bit / 64] |= uint64_t{1} << bit % 64;
-    }
-  }
-  return {};
-}
-
-Status ElfResume::read_chunk(uint64_t first_pfn, RunningDigest& digest, ChunkBits& stored) {
-  uint64_t end = first_pfn + kChunkPages;
-  for (uint64_t begin = first_pfn; begin < end;) {
-    std::optional<ElfLayout::Run> run = layout_->next_run(begin, end);
-    if (!run) break;
-    DW_TRY(read_run(*run, digest, stored));
-    begin = run->first_pfn + run->count;
-  }
-  return {};
-}
-
 Result<bool> ElfResume::is_right(uint64_t sequence) {
   journal_.go_to(last_.position(sequence));
   DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
@@ -100,8 +69,13 @@ Result<bool> ElfResume::is_right(uint64_t sequence) {
   RunningDigest digest;
   std::span<ChunkBits> stored = std::span(stored_).first(entry->chunks.size());
   std::ranges::fill(stored, ChunkBits{});
+  auto read_at = [this](uint64_t offset, MutableBytes into) {
+    return target_->read_at(offset, into);
+  };
+  // Where the disk cannot read a page, it may still be able to write it again.
   for (size_t i = 0; i < stored.size(); ++i)
-    DW_TRY(read_chunk(uint64_t{entry->chunks[i]} * kChunkPages, digest, stored[i]));
+    if (!pages_.read_chunk(uint64_t{entry->chunks[i]} * kChunkPages, read_at, digest, stored[i]))
+      return false;
   return digest.value() == entry->record.digest &&
          digest64(std::as_bytes(stored)) == entry->record.table_digest;
 }

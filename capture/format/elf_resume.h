@@ -6,10 +6,9 @@
 #include <array>
 #include <cstdint>
 
-#include "capture/base/buffer.h"
 #include "capture/base/result.h"
-#include "capture/codec/running_digest.h"
 #include "capture/format/elf_layout.h"
+#include "capture/format/elf_pages.h"
 #include "capture/format/journal_records.h"
 #include "capture/journal/journal_reader.h"
 #include "capture/plan/batch.h"
@@ -38,25 +37,24 @@ class ElfResume {
   Result<Point> find();
 
  private:
-  // What is read at once.
-  static constexpr unsigned kReadPages = 64;
-
-  ElfResume(Target& target, const Plan& plan, const ElfLayout& layout, JournalReader journal)
-      : target_(&target), plan_(&plan), layout_(&layout), journal_(std::move(journal)) {}
+  ElfResume(Target& target, const Plan& plan, const ElfLayout& layout, JournalReader journal,
+            ElfPages pages)
+      : target_(&target),
+        plan_(&plan),
+        layout_(&layout),
+        journal_(std::move(journal)),
+        pages_(std::move(pages)) {}
 
   Status check_head();
   Result<Point> walk(uint64_t limit);
   Result<uint64_t> first_wrong(const Point& point);
   Result<bool> is_right(uint64_t sequence);
-  // Digests the pages of a chunk that hold anything, and notes which ones.
-  Status read_chunk(uint64_t first_pfn, RunningDigest& digest, ChunkBits& stored);
-  Status read_run(const ElfLayout::Run& run, RunningDigest& digest, ChunkBits& stored);
 
   Target* target_;
   const Plan* plan_;
   const ElfLayout* layout_;
   JournalReader journal_;
-  Buffer buffer_;                // kReadPages
+  ElfPages pages_;
   uint64_t first_batch_at_ = 0;  // position in the journal
   LastBatches last_;
   std::array<ChunkBits, kBatchPages> stored_{};

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "capture/base/fd.h"
-#include "capture/codec/zero.h"
 #include "capture/format/dump_format.h"
 #include "capture/verify/workers.h"
 
@@ -55,8 +54,8 @@ void ElfVerifier::check_size() {
 }
 
 Result<ElfVerifier::Worker> ElfVerifier::make_worker() const {
-  Worker worker;
-  DW_ASSIGN(worker.buffer, Buffer::allocate(kReadPages * layout_.page_size()));
+  DW_ASSIGN(ElfPages pages, ElfPages::create(layout_));
+  Worker worker{.pages = std::move(pages), .record = {}, .chunks = {}, .stored = {}};
   worker.chunks.reserve(kMaxRecordChunks);
   worker.stored.reserve(kMaxRecordChunks);
   return worker;
@@ -100,7 +99,7 @@ void ElfVerifier::check_batch(Worker& worker) {
     }
     if (!seen_.add(chunk))
       findings_->add_part({"a record", "is of pages that another one is of", 0, 0, true});
-    right &= read_chunk(chunk, worker.buffer, digest, worker.stored[i]);
+    right &= read_chunk(chunk, worker.pages, digest, worker.stored[i]);
   }
   right = right && digest.value() == worker.record.digest &&
           digest64(std::as_bytes(std::span(worker.stored))) == worker.record.table_digest;
@@ -108,34 +107,12 @@ void ElfVerifier::check_batch(Worker& worker) {
     if (!right) damaged_.add(chunk);
 }
 
-bool ElfVerifier::read_chunk(uint64_t chunk, Buffer& buffer, RunningDigest& digest,
+bool ElfVerifier::read_chunk(uint64_t chunk, ElfPages& pages, RunningDigest& digest,
                              ChunkBits& stored) const {
-  uint64_t end = (chunk + 1) * kChunkPages;
-  for (uint64_t begin = chunk * kChunkPages; begin < end;) {
-    std::optional<ElfLayout::Run> run = layout_.next_run(begin, end);
-    if (!run) break;
-    if (!read_run(*run, buffer, digest, stored)) return false;
-    begin = run->first_pfn + run->count;
-  }
-  return true;
-}
-
-bool ElfVerifier::read_run(const ElfLayout::Run& run, Buffer& buffer, RunningDigest& digest,
-                           ChunkBits& stored) const {
-  uint64_t page_size = layout_.page_size();
-  for (unsigned done = 0; done < run.count; done += kReadPages) {
-    unsigned count = std::min(kReadPages, run.count - done);
-    MutableBytes pages = buffer.bytes().first(count * page_size);
-    if (!read_exact_at(core_->fd(), pages, run.offset + done * page_size).ok()) return false;
-    for (unsigned i = 0; i < count; ++i) {
-      Bytes page = Bytes(pages).subspan(i * page_size, page_size);
-      if (is_zero(page)) continue;
-      digest.add(page);
-      uint64_t bit = (run.first_pfn + done + i) % kChunkPages;
-      stored[bit / 64] |= uint64_t{1} << bit % 64;
-    }
-  }
-  return true;
+  auto read_at = [this](uint64_t offset, MutableBytes into) {
+    return read_exact_at(core_->fd(), into, offset);
+  };
+  return pages.read_chunk(chunk * kChunkPages, read_at, digest, stored);
 }
 
 Status ElfVerifier::check_rest() {
@@ -154,7 +131,7 @@ Status ElfVerifier::work_on_rest() {
       if (seen_.contains(chunk) || is_hole(chunk)) continue;
       RunningDigest digest;
       ChunkBits stored{};
-      bool read = read_chunk(chunk, worker.buffer, digest, stored);
+      bool read = read_chunk(chunk, worker.pages, digest, stored);
       if (!read || count_bits(stored) > 0) damaged_.add(chunk);
     }
   }

@@ -13,6 +13,7 @@
 #include "capture/base/result.h"
 #include "capture/codec/running_digest.h"
 #include "capture/format/elf_layout.h"
+#include "capture/format/elf_pages.h"
 #include "capture/source/vmcore.h"
 #include "capture/verify/chunk_set.h"
 #include "capture/verify/findings.h"
@@ -36,10 +37,8 @@ class ElfVerifier {
   void tell(bool named_whole);
 
  private:
-  static constexpr unsigned kReadPages = 64;
-
   struct Worker {
-    Buffer buffer;
+    ElfPages pages;
     JournalRecord record;
     std::vector<uint32_t> chunks;
     std::vector<ChunkBits> stored;
@@ -56,9 +55,7 @@ class ElfVerifier {
   void check_batch(Worker& worker);
   // Digests the pages of a chunk that hold anything, and notes which ones; false if one cannot be
   // read.
-  bool read_chunk(uint64_t chunk, Buffer& buffer, RunningDigest& digest, ChunkBits& stored) const;
-  bool read_run(const ElfLayout::Run& run, Buffer& buffer, RunningDigest& digest,
-                ChunkBits& stored) const;
+  bool read_chunk(uint64_t chunk, ElfPages& pages, RunningDigest& digest, ChunkBits& stored) const;
   Status work_on_rest();
   [[nodiscard]] bool is_hole(uint64_t chunk) const;
   [[nodiscard]] DamagedPages pages_of(uint64_t chunk) const;

@@ -78,7 +78,7 @@ Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
   return point;
 }
 
-bool KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entry) {
+bool KdumpResume::read_descriptors(const PlannedBatch& batch, const JournalEntry& entry) {
   if (!is_of_batch(entry, batch)) return false;
   descriptors_.resize(batch.pages());
   std::span<PageDescriptor> rest(descriptors_);
@@ -87,25 +87,21 @@ bool KdumpResume::read_batch(const PlannedBatch& batch, const JournalEntry& entr
     if (!target_->read_at(at, std::as_writable_bytes(rest.first(chunk.kept))).ok()) return false;
     rest = rest.subspan(chunk.kept);
   }
-  return digest64(std::as_bytes(std::span(descriptors_))) == entry.record.table_digest &&
-         is_there(*target_, entry.record, data_.bytes());
+  return digest64(std::as_bytes(std::span(descriptors_))) == entry.record.table_digest;
 }
 
 Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit) {
-  uint64_t first = point.batches - std::min(point.batches, kWindow);
-  BatchCursor batches(*plan_);
+  uint64_t sequence = point.batches - std::min(point.batches, kWindow);
+  BatchCursor batches(*plan_, sequence);
   PlannedBatch batch;
-  for (uint64_t sequence = 0; sequence < point.batches; ++sequence) {
-    if (!batches.next(batch)) return sequence;
-    if (sequence < first) continue;
+  for (; sequence < point.batches && batches.next(batch); ++sequence) {
     journal_.go_to(positions_[sequence % kWindow]);
     DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
-    if (!entry) return sequence;
-    if (!read_batch(batch, *entry)) return sequence;
-    DW_ASSIGN(bool go_on, visit(batch, entry->record));
-    if (!go_on) return sequence;
+    if (!entry || !read_descriptors(batch, *entry)) return sequence;
+    DW_ASSIGN(bool right, visit(batch, entry->record));
+    if (!right) return sequence;
   }
-  return point.batches;
+  return sequence;
 }
 
 Result<KdumpResume::Point> KdumpResume::find() {
@@ -115,9 +111,10 @@ Result<KdumpResume::Point> KdumpResume::find() {
     if (point.ok()) listed = std::max(listed, point->batches);
     return point;
   };
-  auto first_wrong = [&](const Point& point) {
-    return visit_last(point, [](const PlannedBatch&, const JournalRecord&) { return true; });
+  auto has_data = [this](const PlannedBatch&, const JournalRecord& record) {
+    return is_there(*target_, record, data_.bytes());
   };
+  auto first_wrong = [&](const Point& point) { return visit_last(point, has_data); };
   DW_ASSIGN(Point point, find_point(walk_to, first_wrong));
   point.listed = listed;
   return point;
@@ -126,13 +123,12 @@ Result<KdumpResume::Point> KdumpResume::find() {
 Status KdumpResume::remember(const Point& point, const RememberPage& remember) {
   DW_ASSIGN(PageDecompressor decompressor, PageDecompressor::create());
   DW_ASSIGN(Buffer page, Buffer::allocate(layout_.block_size));
-  DW_ASSIGN(uint64_t right,
-            visit_last(point,
-                       [&](const PlannedBatch& batch, const JournalRecord& record) -> Result<bool> {
-                         DW_TRY(remember_batch(batch, record, decompressor,
-                                               page.bytes().first(layout_.block_size), remember));
-                         return true;
-                       }));
+  MutableBytes room = page.bytes().first(layout_.block_size);
+  auto visit = [&](const PlannedBatch& batch, const JournalRecord& record) -> Result<bool> {
+    DW_TRY(remember_batch(batch, record, decompressor, room, remember));
+    return true;
+  };
+  DW_ASSIGN(uint64_t right, visit_last(point, visit));
   if (right == point.batches) return {};
   return Error(ErrorKind::kIo, "the dump does not read twice the same").on(target_->path());
 }

@@ -64,13 +64,13 @@ class KdumpResume {
   Status check_head();
   // Walks the journal's batches up to `limit`, and notes where the last kWindow stand.
   Result<Point> walk(uint64_t limit);
-  // Calls visit(batch, record) for each batch from kWindow before `point` on; stops, with the
-  // batch's sequence, where it returns false.
+  // Whether the batch is as its record says; descriptors_ are its own.
   using Visit = std::function<Result<bool>(const PlannedBatch&, const JournalRecord&)>;
+  // The first of the batches from kWindow before `point` on of which the descriptors, or visit(),
+  // say that it is not; or point.batches.
   Result<uint64_t> visit_last(const Point& point, const Visit& visit);
-  // Reads a batch's descriptors into descriptors_; whether they, and its data, are what the record
-  // says.
-  bool read_batch(const PlannedBatch& batch, const JournalEntry& entry);
+  // Reads a batch's descriptors into descriptors_; whether they are what the record says.
+  bool read_descriptors(const PlannedBatch& batch, const JournalEntry& entry);
   Status remember_batch(const PlannedBatch& batch, const JournalRecord& record,
                         PageDecompressor& decompressor, MutableBytes page,
                         const RememberPage& remember);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "capture/verify/list_summary.h"
+
 namespace dw {
 
 void VerifyReport::count_by_list(uint64_t planned, uint64_t listed) {
@@ -15,6 +17,15 @@ void Findings::add_part(const DamagedPart& part) {
   std::lock_guard lock(mutex_);
   ++report_.damaged_parts;
   if (parts_.size() < kMaxParts) parts_.push_back(part);
+}
+
+void Findings::check_size(uint64_t size, const ListSummary& list) {
+  if (list.file_bytes && size < *list.file_bytes)
+    add_part({"file", "ends too early", size, *list.file_bytes});
+  else if (list.file_bytes && size > *list.file_bytes)
+    add_part({"file", "goes on behind its end", *list.file_bytes, size});
+  else if (size < list.data_end)
+    add_part({"file", "ends before what its list of checksums vouches for", size, list.data_end});
 }
 
 void Findings::settle() {

@@ -10,6 +10,8 @@
 
 namespace dw {
 
+struct ListSummary;
+
 // What verifying came to. Pages, unless the name says otherwise.
 struct VerifyReport {
   uint64_t kept = 0;           // that the dump is of
@@ -34,6 +36,8 @@ class Findings {
   explicit Findings(const VerifyEvents& events) : events_(&events) {}
 
   void add_part(const DamagedPart& part);
+  // What a file of `size` bytes lacks of what the list speaks for, or has besides.
+  void check_size(uint64_t size, const ListSummary& list);
   [[nodiscard]] DamagedData& data() { return data_; }
   // Places without a page, of which nothing else in the dump says so.
   [[nodiscard]] DamagedData& missing() { return missing_; }

@@ -76,7 +76,7 @@ Status KdumpVerifier::check_by_list(int list_fd, const ListSummary& list) {
     table_usable_ = layout.descriptors_offset == list.table_begin &&
                     layout.descriptor_count == list.planned_pages();
   DW_TRY(check_first_block());
-  check_size();
+  findings_->check_size(file_->source().size(), list);
   DW_ASSIGN(ListCursor cursor, ListCursor::open(list_fd));
   return run_on_threads(options_.threads, [&] { return work_on_list(cursor); });
 }
@@ -105,17 +105,6 @@ Status KdumpVerifier::check_first_block() {
     findings_->add_part({"header", kMismatch, 0, block});
   }
   return {};
-}
-
-void KdumpVerifier::check_size() {
-  uint64_t size = file_->source().size();
-  if (list_->file_bytes && size < *list_->file_bytes)
-    findings_->add_part({"file", "ends too early", size, *list_->file_bytes});
-  else if (list_->file_bytes && size > *list_->file_bytes)
-    findings_->add_part({"file", "goes on behind its end", *list_->file_bytes, size});
-  else if (size < list_->data_end)
-    findings_->add_part(
-        {"file", "ends before what its list of checksums vouches for", size, list_->data_end});
 }
 
 Status KdumpVerifier::work_on_list(ListCursor& cursor) {

@@ -63,7 +63,6 @@ class KdumpVerifier {
   Result<uint64_t> digest_of(ByteReader& reader, uint64_t offset, uint64_t length);
 
   Status check_first_block();
-  void check_size();
   Status work_on_list(ListCursor& cursor);
   Result<bool> take(ListCursor& cursor, Worker& worker);
   Status check_head_piece(Worker& worker);

@@ -39,7 +39,8 @@ bool StreamVerifier::owns(const ListSummary& list) const {
 Status StreamVerifier::check_by_list(int list_fd, const ListSummary& list) {
   list_ = list;
   check_first_frame();
-  DW_TRY(check_size());
+  DW_ASSIGN(uint64_t size, file_size(fd_));
+  findings_->check_size(size, list);
   DW_ASSIGN(ListCursor cursor, ListCursor::open(list_fd));
   DW_TRY(check_all([&](Piece& piece) { return take_listed(cursor, piece); },
                    [this](const Piece& piece, const FrameChecker::Found& found) {
@@ -83,18 +84,6 @@ void StreamVerifier::check_first_frame() {
     findings_->add_part({"header", kMismatch, 0, length});
     head_damaged_ = true;
   }
-}
-
-Status StreamVerifier::check_size() {
-  DW_ASSIGN(uint64_t size, file_size(fd_));
-  if (list_->file_bytes && size < *list_->file_bytes)
-    findings_->add_part({"file", "ends too early", size, *list_->file_bytes});
-  else if (list_->file_bytes && size > *list_->file_bytes)
-    findings_->add_part({"file", "goes on behind its end", *list_->file_bytes, size});
-  else if (size < list_->data_end)
-    findings_->add_part(
-        {"file", "ends before what its list of checksums vouches for", size, list_->data_end});
-  return {};
 }
 
 Result<bool> StreamVerifier::take_listed(ListCursor& cursor, Piece& piece) {

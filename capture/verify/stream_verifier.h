@@ -72,7 +72,6 @@ class StreamVerifier {
 
   [[nodiscard]] bool matches(const JournalRecord& record) const;
   void check_first_frame();
-  Status check_size();
   Result<bool> take_listed(ListCursor& cursor, Piece& piece);
   void judge_listed(const Piece& piece, const FrameChecker::Found& found);
   Result<bool> take_walked(FrameWalker& walker, Piece& piece);

@@ -32,8 +32,18 @@ void print_saved_already(const Job& job, const DumpPlace& place) {
                 place.name.c_str());
 }
 
-std::unique_ptr<Target> as_target(FileTarget&& target) {
-  return std::make_unique<FileTarget>(std::move(target));
+// FileTarget::create() or reopen().
+using OpenFile = Result<FileTarget> (*)(int root, const std::string& name,
+                                        const std::string& display, const char* file);
+
+Result<DumpSaver> make_saver(const Capture& capture, const Job& job, const DumpPlace& place,
+                             OpenFile open_file) {
+  return DumpSaver::create(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
+    DW_ASSIGN(FileTarget target,
+              open_file(place.root.get(), place.name, job.target + "/" + place.name,
+                        file_name_of(job.saving)));
+    return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
+  });
 }
 
 // A dump is continued as it was begun, whatever is asked for now.
@@ -53,13 +63,7 @@ Result<Job> job_to_go_on(const Capture& capture, const Job& asked, const Interru
 // Error kBadInput: it cannot be continued, and is as it was.
 Result<Outcome> go_on(const Capture& capture, const Job& asked, const DumpPlace& place) {
   DW_ASSIGN(Job job, job_to_go_on(capture, asked, *place.interrupted));
-  std::string display = job.target + "/" + place.name;
-  DW_ASSIGN(DumpSaver saver,
-            DumpSaver::create(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
-              DW_ASSIGN(FileTarget target, FileTarget::reopen(place.root.get(), place.name, display,
-                                                              file_name_of(job.saving)));
-              return as_target(std::move(target));
-            }));
+  DW_ASSIGN(DumpSaver saver, make_saver(capture, job, place, &FileTarget::reopen));
   return saver.go_on();
 }
 
@@ -83,13 +87,7 @@ Result<Outcome> begin(const Capture& capture, const Job& job, const DumpPlace& p
   for (const std::string& path : place.left_alone)
     print_message("%s is a dump of this crash, but not whole; it stays, a new one is written",
                   path.c_str());
-  std::string display = job.target + "/" + place.name;
-  DW_ASSIGN(DumpSaver saver,
-            DumpSaver::create(capture, job, [&]() -> Result<std::unique_ptr<Target>> {
-              DW_ASSIGN(FileTarget target, FileTarget::create(place.root.get(), place.name, display,
-                                                              file_name_of(job.saving)));
-              return as_target(std::move(target));
-            }));
+  DW_ASSIGN(DumpSaver saver, make_saver(capture, job, place, &FileTarget::create));
   return saver.save();
 }
 

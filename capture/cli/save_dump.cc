@@ -179,8 +179,7 @@ Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const Resu
   return tell_outcome(counts, complete, progress.elapsed_ms());
 }
 
-Result<Outcome> DumpSaver::tell_outcome(const PageCounts& counts, bool complete,
-                                        uint64_t elapsed_ms) {
+Outcome DumpSaver::tell_outcome(const PageCounts& counts, bool complete, uint64_t elapsed_ms) {
   print_saved(target_->path(), counts, writer_->bytes_written(), elapsed_ms);
   if (complete) return Outcome::kComplete;
   char why[120];

@@ -65,7 +65,7 @@ class DumpSaver {
   Result<PassOneResult> judge_again();
   Status begin(const Plan& plan);
   Result<Outcome> write_pages(const PassOneResult& pass_one, const ResumePoint& from);
-  Result<Outcome> tell_outcome(const PageCounts& counts, bool complete, uint64_t elapsed_ms);
+  Outcome tell_outcome(const PageCounts& counts, bool complete, uint64_t elapsed_ms);
   void put_report(const ClassCounts& counts, const char* state, const PageCounts& pages,
                   uint64_t elapsed_ms);
 

@@ -12,23 +12,8 @@
 using namespace dw;
 using namespace dw::test;
 
-namespace {
-
-struct Saved {
-  Saved() {
-    small_crash().write_to(dir / "input");
-    REQUIRE(capture(dir / "input", {dir / "dumps"}).status == 0);
-  }
-  [[nodiscard]] std::string folder() const { return dir / "dumps/" + kSmallName; }
-  [[nodiscard]] std::string dump() const { return folder() + "/vmcore"; }
-
-  TempDir dir;
-};
-
-}  // namespace
-
 TEST_CASE("cli info: a vmcore") {
-  Saved saved;
+  SavedDump saved;
   Outcome info = dumpwright({"info", saved.dir / "input"});
   CHECK(info.status == 0);
   CHECK(info.err.empty());
@@ -38,7 +23,7 @@ TEST_CASE("cli info: a vmcore") {
 }
 
 TEST_CASE("cli info: a dump, and its directory") {
-  Saved saved;
+  SavedDump saved;
   for (const std::string& path : {saved.dump(), saved.folder()}) {
     Outcome info = dumpwright({"info", path});
     CHECK(info.status == 0);
@@ -95,7 +80,7 @@ TEST_CASE("cli info: the directory of a dump of any format") {
 }
 
 TEST_CASE("cli info: JSON, of both, on one line") {
-  Saved saved;
+  SavedDump saved;
   for (const std::string& path : {saved.dump(), saved.dir / "input"}) {
     Outcome info = dumpwright({"info", "--json", path});
     CHECK(info.status == 0);
@@ -109,7 +94,7 @@ TEST_CASE("cli info: JSON, of both, on one line") {
 }
 
 TEST_CASE("cli info: a dump cut at any length is told or refused") {
-  Saved saved;
+  SavedDump saved;
   std::string whole = read_file(saved.dump());
   unsigned told = 0;
   for (size_t size = 0; size < whole.size(); size += 1777) {

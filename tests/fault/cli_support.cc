@@ -16,6 +16,11 @@ Outcome capture(const std::string& vmcore, std::vector<std::string> more) {
   return outcome;
 }
 
+SavedDump::SavedDump() {
+  small_crash().write_to(dir / "input");
+  REQUIRE(capture(dir / "input", {dir / "dumps"}).status == 0);
+}
+
 void check_refused(const Outcome& outcome, const std::string& subject, const std::string& what) {
   INFO(outcome.err);
   CHECK(outcome.status == 1);

@@ -15,18 +15,6 @@ using namespace dw::test;
 
 namespace {
 
-struct Saved {
-  Saved() {
-    small_crash().write_to(dir / "input");
-    REQUIRE(capture(dir / "input", {dir / "dumps"}).status == 0);
-  }
-  [[nodiscard]] std::string folder() const { return dir / "dumps/" + kSmallName; }
-  [[nodiscard]] std::string dump() const { return folder() + "/vmcore"; }
-  [[nodiscard]] std::string list() const { return folder() + "/vmcore.sums"; }
-
-  TempDir dir;
-};
-
 void flip(const std::string& path, uint64_t offset) {
   Fd fd = std::move(open_file(path.c_str(), O_RDWR).value());
   std::byte byte{};
@@ -38,7 +26,7 @@ void flip(const std::string& path, uint64_t offset) {
 }  // namespace
 
 TEST_CASE("cli verify: a dump, and its directory") {
-  Saved saved;
+  SavedDump saved;
   for (const std::string& path : {saved.dump(), saved.folder()}) {
     Outcome outcome = dumpwright({"verify", path});
     CHECK(outcome.status == 0);
@@ -52,7 +40,7 @@ TEST_CASE("cli verify: a dump, and its directory") {
 }
 
 TEST_CASE("cli verify: damage is told, in text and in JSON") {
-  Saved saved;
+  SavedDump saved;
   flip(saved.dump(), 1000);
   Outcome outcome = dumpwright({"verify", saved.dump()});
   CHECK(outcome.status == 1);
@@ -100,7 +88,7 @@ TEST_CASE("cli verify: dumps of every format") {
 }
 
 TEST_CASE("cli verify: without a list of checksums it says so") {
-  Saved saved;
+  SavedDump saved;
   REQUIRE(::unlink(saved.list().c_str()) == 0);
   Outcome outcome = dumpwright({"verify", saved.dump()});
   CHECK(outcome.status == 0);

@@ -112,6 +112,15 @@ struct Whole {
     return *kept;
   }
 
+  // Of a run whose target failed shortly before the end.
+  [[nodiscard]] Remains interrupted() const {
+    MemoryTarget memory;
+    FaultTarget target(memory, calls - 8, EIO);
+    CHECK_FALSE(capture_into(target, vmcore, settings).ok());
+    REQUIRE(memory.state() == MemoryTarget::State::kPublished);
+    return {memory.content(), memory.sums()};
+  }
+
   const Vmcore& vmcore;
   const CaptureSettings& settings;
   Image dump;
@@ -171,8 +180,7 @@ TEST_CASE("resume: of what was not synced any part may be there") {
     uint64_t images = 0;
     uint64_t before = 0;
     target.on_change = [&] {
-      if (target.state() != CrashTarget::State::kPublished || target.calls() % kThinning != 0)
-        return;
+      if (target.state() != CrashTarget::State::kPublished) return;
       uint64_t kept = whole.check_continued({target.durable(), target.durable_sums()});
       CHECK(kept >= before);
       before = kept;
@@ -191,7 +199,7 @@ TEST_CASE(
   Subject subject;
   for (const CaptureSettings& settings : {kSettings[0], kSettings[1]}) {
     Whole whole(subject.vmcore, settings);
-    for (uint64_t k = whole.calls / 4; k < whole.calls; k += 17 * kThinning) {
+    for (uint64_t k = whole.calls / 4; k < whole.calls; k += 17) {
       CAPTURE(k);
       MemoryTarget memory;
       FaultTarget target(memory, k, EIO);
@@ -233,17 +241,14 @@ TEST_CASE("resume: damage sends it back to where the dump is right") {
   for (const CaptureSettings* each : kOneOfEach) {
     const CaptureSettings& settings = *each;
     Whole whole(subject.vmcore, settings);
-    MemoryTarget memory;
-    FaultTarget target(memory, whole.calls - 8, EIO);
-    CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
-    REQUIRE(memory.state() == MemoryTarget::State::kPublished);
-    uint64_t undamaged = whole.check_continued({memory.content(), memory.sums()});
+    const Remains left = whole.interrupted();
+    uint64_t undamaged = whole.check_continued(left);
     uint64_t refused = 0;
     uint64_t earlier = 0;
-    size_t step = std::max<size_t>(997, memory.content().size() / 1000 | 1) * kThinning;
-    for (size_t at = 0; at < memory.content().size(); at += step) {
+    size_t step = std::max<size_t>(997, left.dump.size() / 1000 | 1);
+    for (size_t at = 0; at < left.dump.size(); at += step) {
       CAPTURE(at);
-      Remains remains{memory.content(), memory.sums()};
+      Remains remains = left;
       remains.dump[at] ^= std::byte{4};
       MemoryTarget damaged;
       put(damaged, remains);
@@ -271,14 +276,12 @@ TEST_CASE("resume: a dump that was cut goes on from where it is right") {
   for (const CaptureSettings* each : {&kSettings[0], &kSettings[3]}) {
     const CaptureSettings& settings = *each;
     Whole whole(subject.vmcore, settings);
-    MemoryTarget memory;
-    FaultTarget target(memory, whole.calls - 8, EIO);
-    CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
-    uint64_t last = whole.check_continued({memory.content(), memory.sums()});
+    const Remains left = whole.interrupted();
+    uint64_t last = whole.check_continued(left);
     REQUIRE(last > 2);
     unsigned kept_some = 0;
-    for (size_t size = memory.content().size(); size > 0; size -= std::min<size_t>(size, 1999)) {
-      Remains remains{memory.content(), memory.sums()};
+    for (size_t size = left.dump.size(); size > 0; size -= std::min<size_t>(size, 1999)) {
+      Remains remains = left;
       remains.dump.resize(size);
       MemoryTarget cut;
       put(cut, remains);
@@ -299,10 +302,7 @@ TEST_CASE("resume: another crash's dump, or another plan's, is left as it is") {
   for (const CaptureSettings* each : kOneOfEach) {
     const CaptureSettings& settings = *each;
     Whole whole(subject.vmcore, settings);
-    MemoryTarget memory;
-    FaultTarget target(memory, whole.calls - 8, EIO);
-    CHECK_FALSE(capture_into(target, subject.vmcore, settings).ok());
-    Remains remains{memory.content(), memory.sums()};
+    const Remains remains = whole.interrupted();
 
     VmcoreBuilder other = eight_chunks();
     other.add_prstatus(4711);

@@ -1,7 +1,7 @@
 # The libraries of the toolchain as targets dumpwright::NAME, in every preset.
 # With a toolchain file of this folder they come from its prefix, otherwise from
-# the host's (toolchain/build --triple host), which has no ssh, nfs and mimalloc:
-# ask "if(TARGET dumpwright::ssh)".
+# the host's (toolchain/build --triple host), which has no mimalloc: ask
+# "if(TARGET dumpwright::mimalloc)".
 
 if(NOT DUMPWRIGHT_TRIPLE)
   set(DUMPWRIGHT_TRIPLE host)
@@ -47,11 +47,9 @@ dumpwright_library(ssh libssh.a)
 add_library(dumpwright::doctest INTERFACE IMPORTED)
 dumpwright_headers(doctest)
 
-if(TARGET dumpwright::ssh)
-  target_link_libraries(dumpwright::gcrypt INTERFACE dumpwright::gpg_error)
-  target_link_libraries(dumpwright::ssh INTERFACE dumpwright::gcrypt)
-  target_compile_definitions(dumpwright::ssh INTERFACE LIBSSH_STATIC)
-endif()
+target_link_libraries(dumpwright::gcrypt INTERFACE dumpwright::gpg_error)
+target_link_libraries(dumpwright::ssh INTERFACE dumpwright::gcrypt)
+target_compile_definitions(dumpwright::ssh INTERFACE LIBSSH_STATIC)
 
 # All of mimalloc, asked for or not: an archive would be searched after something
 # has pulled in musl's malloc.

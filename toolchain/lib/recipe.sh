@@ -75,14 +75,16 @@ fetch_locked() {
 # GNU configure, static library only. Installing with DESTDIR keeps the place of
 # the cache out of the library.
 run_configure() {
-  ./configure --host="${gnu_triple/%gnu/musl}" --prefix=/ --disable-shared --enable-static \
+  local host=$gnu_triple
+  if [ "$uses_musl" = yes ]; then host=${gnu_triple/%gnu/musl}; fi
+  ./configure --host="$host" --prefix=/ --disable-shared --enable-static \
     CC="$CC" AR="$AR" RANLIB="$RANLIB" CFLAGS="-O2 $cflags" "$@"
 }
 
 # CMake with Ninja, static library only, built and installed. Some projects install
 # relative to the prefix and some to its absolute name: DESTDIR catches both.
 run_cmake() {
-  local -a target=()
+  local -a target=(-DCMAKE_PREFIX_PATH="$stage")
   if [ "$uses_musl" = yes ]; then
     target=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="${triple%%-*}" -DCMAKE_FIND_ROOT_PATH="$stage"
       -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY

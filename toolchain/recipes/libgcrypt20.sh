@@ -3,13 +3,20 @@
 # and toolchain/test notices.
 # shellcheck shell=bash disable=SC2154
 
-# Stands in for gpg-error-config: the compiler searches the prefix by itself.
+# Stands in for gpg-error-config. The musl compiler searches the prefix by itself; the host's would
+# find the system's own library instead.
 write_gpg_error_config() {
+  local include="" search=""
+  if [ "$uses_musl" != yes ]; then
+    include=-I$stage/include
+    search=-L$stage/lib
+  fi
   cat >gpg-error-config <<EOF
 #!/bin/sh
 case " \$* " in
   *" --version "*) echo $(version_of libgpg-error | sed 's/-.*//') ;;
-  *" --libs "*) echo -lgpg-error ;;
+  *" --libs "*) echo $search -lgpg-error ;;
+  *" --cflags "*) echo $include ;;
   *) echo ;;
 esac
 EOF

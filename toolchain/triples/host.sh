@@ -5,4 +5,4 @@
 
 gnu_triple=$(uname -m)-linux-gnu
 uses_musl=no
-packages=(libzstd lz4 libdeflate xxhash doctest)
+packages=(libzstd lz4 libdeflate xxhash libgpg-error libgcrypt20 libssh libnfs doctest)

@@ -24,6 +24,7 @@ enum class ErrorKind : uint8_t {
   kNoSpace,      // the target is full
   kNoMemory,
   kTimeout,
+  kLost,  // a connection broke, or could not be made: trying again may help
 };
 
 enum class Where : uint8_t { kNowhere, kOffset, kPfn, kLine, kAddress };

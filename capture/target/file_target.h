@@ -17,6 +17,7 @@
 
 #include "capture/base/fd.h"
 #include "capture/target/direct_appender.h"
+#include "capture/target/dump_store.h"
 #include "capture/target/reserved_file.h"
 #include "capture/target/sums_file.h"
 #include "capture/target/target.h"
@@ -35,19 +36,6 @@ inline constexpr const char* kLz4StreamName = "vmcore.lz4";
 inline constexpr const char* kElfName = "vmcore.elf";
 inline constexpr const char* kDumpNames[] = {kSealedName, kZstdStreamName, kLz4StreamName,
                                              kElfName};
-
-// What stands in a dump's directory already.
-enum class Standing : uint8_t {
-  kNothing,
-  kIncomplete,
-  kSealed,
-  kOther,  // not a directory at all
-};
-
-struct StandingDump {
-  Standing standing = Standing::kNothing;
-  std::string file;  // its name in the dump's directory; a sealed one if there are several
-};
 
 class FileTarget : public Target {
  public:

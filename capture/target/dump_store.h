@@ -1,0 +1,64 @@
+// A place that holds dumps, each in a folder of its own name: a directory, or one on a server.
+//
+// Thread safety: one thread. Ownership: a store outlives the targets and sources it made.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "capture/base/byte_source.h"
+#include "capture/base/bytes.h"
+#include "capture/base/result.h"
+#include "capture/target/target.h"
+
+namespace dw {
+
+// What stands in a dump's folder already.
+enum class Standing : uint8_t {
+  kNothing,
+  kIncomplete,
+  kSealed,
+  kOther,  // not a folder at all
+};
+
+struct StandingDump {
+  Standing standing = Standing::kNothing;
+  std::string file;  // its name in the dump's folder; a sealed one if there are several
+};
+
+class DumpStore {
+ public:
+  DumpStore() = default;
+  DumpStore(const DumpStore&) = delete;
+  DumpStore& operator=(const DumpStore&) = delete;
+  virtual ~DumpStore() = default;
+
+  // What is in the dump folder `name`.
+  virtual Result<StandingDump> look(const std::string& name) = 0;
+
+  // Makes the dump folder (mode 0700) and the staged file (0600) in it; `file` is what the dump
+  // will be called. A folder without a dump in it is taken as it is.
+  virtual Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) = 0;
+
+  // Opens the published dump NAME/FILE.incomplete to go on with it.
+  virtual Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) = 0;
+
+  // To read a file of the dump `name`. Errors ENOENT and so on.
+  virtual Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
+                                                        const std::string& file) = 0;
+
+  // Writes or replaces a small file in the dump folder `name`, made if missing. Durable on return.
+  virtual Status put_file(const std::string& name, const char* file, Bytes content) = 0;
+
+  // Gives the published dump `file` (FILE.incomplete) its final name: all but that was done.
+  virtual Status seal_finished(const std::string& name, const std::string& file) = 0;
+
+  // The dump folder `name`, or a file in it, for messages.
+  [[nodiscard]] virtual std::string display(const std::string& name) const = 0;
+
+  // What create() or reopen() allocates, and what the store itself holds, in bytes.
+  [[nodiscard]] virtual size_t memory_bytes() const = 0;
+};
+
+}  // namespace dw

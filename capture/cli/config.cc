@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "capture/base/fd.h"
-#include "capture/cli/numbers.h"
+#include "capture/base/numbers.h"
 #include "capture/codec/compression.h"
 
 namespace dw {

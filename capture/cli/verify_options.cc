@@ -3,7 +3,7 @@
 #include <optional>
 #include <string_view>
 
-#include "capture/cli/numbers.h"
+#include "capture/base/numbers.h"
 #include "capture/pipeline/pipeline.h"
 
 namespace dw {

@@ -1,4 +1,4 @@
-#include "capture/cli/numbers.h"
+#include "capture/base/numbers.h"
 
 #include <charconv>
 

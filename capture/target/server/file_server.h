@@ -54,18 +54,29 @@ class ServerFile {
 
   // Takes a copy of `bytes`, which may be on its way when this returns; waits while too much is.
   // Writes on their way may be done in any order: those that overlap need a flush() between them.
-  // The error of an earlier write may be told by any later call.
+  // The error of an earlier write may be told by any later call; kLost and kTimeout are told by
+  // each, others once.
   virtual Status write(uint64_t offset, Bytes bytes) = 0;
   // Returns when every write so far was answered.
   virtual Status flush() = 0;
-  // Exactly `into`, with every write so far in it. kBadInput if the file ends first.
+  // Exactly `into`. kBadInput if the file ends first. It does not wait for writes on their way:
+  // what they write may be seen or not, so one that overlaps needs a flush() before.
   virtual Status read(uint64_t offset, MutableBytes into) = 0;
-  // With every write so far in it.
+  // Both with every write so far in it.
   virtual Result<uint64_t> size() = 0;
   virtual Status truncate(uint64_t length) = 0;
+
   // Returns when every write so far is durable, as far as the server promises that. kLost if the
   // server may have forgotten some: it was started again meanwhile.
   virtual Status commit() = 0;
+  // The same in two halves, so that more can be written meanwhile. What was written before
+  // start_commit() is durable when finish_commit() returns; what is written between the two is not
+  // waited for. One at a time for each file; commit() is none of them. The file's own writes are
+  // what moves it on. Where there are no halves, the first does everything.
+  virtual Status start_commit() { return commit(); }
+  // Whether finish_commit() would not have to wait, or would fail. Does not wait itself.
+  virtual bool commit_done() { return true; }
+  virtual Status finish_commit() { return {}; }
 };
 
 class FileServer {

@@ -8,13 +8,13 @@ namespace {
 
 class FileReader : public ByteReader {
  public:
-  explicit FileReader(int fd) : fd_(fd) {}
+  explicit FileReader(FileView file) : file_(file) {}
   Result<size_t> read_up_to(MutableBytes into, uint64_t offset) override {
-    return read_up_to_at(fd_, into, offset);
+    return read_up_to_at(file_, into, offset);
   }
 
  private:
-  int fd_;
+  FileView file_;
 };
 
 }  // namespace
@@ -30,13 +30,13 @@ bool ByteSource::covers(uint64_t offset, uint64_t length) const {
   return range_fits(offset, length, size());
 }
 
-Result<std::unique_ptr<FileSource>> FileSource::open(Fd fd) {
-  DW_ASSIGN(uint64_t size, dw::file_size(fd.get()));
-  return std::unique_ptr<FileSource>(new FileSource(std::move(fd), size));
+Result<std::unique_ptr<FileSource>> FileSource::open(ReadableFile file) {
+  DW_ASSIGN(uint64_t size, dw::file_size(file.get()));
+  return std::unique_ptr<FileSource>(new FileSource(std::move(file), size));
 }
 
 Result<std::unique_ptr<ByteReader>> FileSource::open_reader() const {
-  return std::unique_ptr<ByteReader>(new FileReader(fd_.get()));
+  return std::unique_ptr<ByteReader>(new FileReader(file_.get()));
 }
 
 }  // namespace dw

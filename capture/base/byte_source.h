@@ -74,15 +74,15 @@ class ByteSource {
 // A file as it is.
 class FileSource : public ByteSource {
  public:
-  static Result<std::unique_ptr<FileSource>> open(Fd fd);
+  static Result<std::unique_ptr<FileSource>> open(ReadableFile file);
 
   [[nodiscard]] uint64_t size() const override { return size_; }
   Result<std::unique_ptr<ByteReader>> open_reader() const override;
 
  private:
-  FileSource(Fd fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+  FileSource(ReadableFile file, uint64_t size) : file_(std::move(file)), size_(size) {}
 
-  Fd fd_;
+  ReadableFile file_;
   uint64_t size_;
 };
 

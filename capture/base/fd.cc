@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace dw {
@@ -42,22 +43,34 @@ Result<Fd> open_file_at(int directory, const char* name, int flags, unsigned mod
   return Fd(fd);
 }
 
-Result<uint64_t> file_size(int fd) {
+Result<ReadableFile> ReadableFile::duplicate(const FileView& file) {
+  Fd fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 3));
+  if (!fd.valid()) return Error::from_errno("cannot duplicate the descriptor");
+  if (!file.size()) return ReadableFile(std::move(fd));
+  return ReadableFile(std::move(fd), file.begin(), *file.size());
+}
+
+Result<uint64_t> file_size(const FileView& file) {
+  if (file.size()) return *file.size();
   struct stat status;
-  if (::fstat(fd, &status) != 0) return Error::from_errno("cannot get the size");
+  if (::fstat(file.fd(), &status) != 0) return Error::from_errno("cannot get the size");
   if (S_ISBLK(status.st_mode)) {
     uint64_t size = 0;
-    if (::ioctl(fd, BLKGETSIZE64, &size) != 0) return Error::from_errno("cannot get the size");
+    if (::ioctl(file.fd(), BLKGETSIZE64, &size) != 0)
+      return Error::from_errno("cannot get the size");
     return size;
   }
   return static_cast<uint64_t>(status.st_size);
 }
 
-Result<size_t> read_up_to_at(int fd, MutableBytes into, uint64_t offset) {
+Result<size_t> read_up_to_at(const FileView& file, MutableBytes into, uint64_t offset) {
+  if (file.size())
+    into =
+        into.first(std::min<uint64_t>(into.size(), *file.size() - std::min(offset, *file.size())));
   size_t done = 0;
   while (done < into.size()) {
-    ssize_t n =
-        ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+    ssize_t n = ::pread(file.fd(), into.data() + done, into.size() - done,
+                        static_cast<off_t>(file.begin() + offset + done));
     if (n == 0) break;
     if (n < 0) {
       if (errno == EINTR) continue;
@@ -68,8 +81,8 @@ Result<size_t> read_up_to_at(int fd, MutableBytes into, uint64_t offset) {
   return done;
 }
 
-Status read_exact_at(int fd, MutableBytes into, uint64_t offset) {
-  DW_ASSIGN(size_t done, read_up_to_at(fd, into, offset));
+Status read_exact_at(const FileView& file, MutableBytes into, uint64_t offset) {
+  DW_ASSIGN(size_t done, read_up_to_at(file, into, offset));
   if (done < into.size())
     return Error(ErrorKind::kBadInput, "the file ends too early").at(Where::kOffset, offset + done);
   return {};

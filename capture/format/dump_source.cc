@@ -13,19 +13,19 @@ namespace dw {
 
 namespace {
 
-Result<std::unique_ptr<ByteSource>> open_source(DumpKind kind, Fd fd) {
+Result<std::unique_ptr<ByteSource>> open_source(DumpKind kind, ReadableFile file) {
   switch (kind) {
     case DumpKind::kKdump: {
-      DW_ASSIGN(auto source, FileSource::open(std::move(fd)));
+      DW_ASSIGN(auto source, FileSource::open(std::move(file)));
       return std::unique_ptr<ByteSource>(std::move(source));
     }
     case DumpKind::kFlattened: {
-      DW_ASSIGN(auto source, FlattenedFile::open(std::move(fd)));
+      DW_ASSIGN(auto source, FlattenedFile::open(std::move(file)));
       return std::unique_ptr<ByteSource>(std::move(source));
     }
     case DumpKind::kZstdStream:
     case DumpKind::kLz4Stream: {
-      DW_ASSIGN(auto source, StreamFile::open(std::move(fd)));
+      DW_ASSIGN(auto source, StreamFile::open(std::move(file)));
       return std::unique_ptr<ByteSource>(std::move(source));
     }
     case DumpKind::kElf:
@@ -56,13 +56,13 @@ const char* name_of(DumpKind kind) {
   return "unknown";
 }
 
-Result<DumpKind> dump_kind(int fd) {
-  DW_ASSIGN(bool kdump, KdumpReader::recognizes(fd));
+Result<DumpKind> dump_kind(const FileView& file) {
+  DW_ASSIGN(bool kdump, KdumpReader::recognizes(file));
   if (kdump) return DumpKind::kKdump;
-  DW_ASSIGN(bool flattened, FlattenedFile::recognizes(fd));
+  DW_ASSIGN(bool flattened, FlattenedFile::recognizes(file));
   if (flattened) return DumpKind::kFlattened;
   std::byte start[4] = {};
-  DW_ASSIGN(size_t n, read_up_to_at(fd, start, 0));
+  DW_ASSIGN(size_t n, read_up_to_at(file, start, 0));
   if (n < sizeof(start)) return DumpKind::kUnknown;
   if (std::memcmp(start, ELFMAG, SELFMAG) == 0) return DumpKind::kElf;
   uint32_t magic = load<uint32_t>(start, 0);
@@ -71,11 +71,11 @@ Result<DumpKind> dump_kind(int fd) {
   return DumpKind::kUnknown;
 }
 
-Result<OpenDump> open_dump(Fd fd) {
-  DW_ASSIGN(DumpKind kind, dump_kind(fd.get()));
-  DW_ASSIGN(std::unique_ptr<ByteSource> source, open_source(kind, std::move(fd)));
-  DW_ASSIGN(std::shared_ptr<const KdumpFile> file, KdumpFile::open(std::move(source)));
-  return OpenDump{.kind = kind, .file = std::move(file)};
+Result<OpenDump> open_dump(ReadableFile file) {
+  DW_ASSIGN(DumpKind kind, dump_kind(file.get()));
+  DW_ASSIGN(std::unique_ptr<ByteSource> source, open_source(kind, std::move(file)));
+  DW_ASSIGN(std::shared_ptr<const KdumpFile> dump, KdumpFile::open(std::move(source)));
+  return OpenDump{.kind = kind, .file = std::move(dump)};
 }
 
 }  // namespace dw

@@ -18,7 +18,7 @@ enum class DumpKind : uint8_t { kKdump, kFlattened, kZstdStream, kLz4Stream, kEl
 [[nodiscard]] const char* name_of(DumpKind kind);
 
 // By the first bytes of the file.
-Result<DumpKind> dump_kind(int fd);
+Result<DumpKind> dump_kind(const FileView& file);
 
 struct OpenDump {
   DumpKind kind;
@@ -26,6 +26,6 @@ struct OpenDump {
 };
 
 // A kdump file as it is, flattened, or in a stream. Error kBadInput for everything else, ELF too.
-Result<OpenDump> open_dump(Fd fd);
+Result<OpenDump> open_dump(ReadableFile file);
 
 }  // namespace dw

@@ -34,25 +34,25 @@ class FlattenedReader : public ByteReader {
       return n;
     }
     size_t n = std::min<uint64_t>(piece->bytes, into.size());
-    DW_TRY(read_exact_at(file_->fd_.get(), into.first(n), piece->file_offset));
+    DW_TRY(read_exact_at(file_->file_.get(), into.first(n), piece->file_offset));
     return n;
   }
 
   const FlattenedFile* file_;
 };
 
-Result<bool> FlattenedFile::recognizes(int fd) {
+Result<bool> FlattenedFile::recognizes(const FileView& file) {
   char start[sizeof(kFlattenedSignature)] = {};
-  DW_ASSIGN(size_t n, read_up_to_at(fd, std::as_writable_bytes(std::span(start)), 0));
+  DW_ASSIGN(size_t n, read_up_to_at(file, std::as_writable_bytes(std::span(start)), 0));
   return n == sizeof(start) && std::memcmp(start, kFlattenedSignature, n) == 0;
 }
 
-Result<std::unique_ptr<FlattenedFile>> FlattenedFile::open(Fd fd) {
-  DW_ASSIGN(uint64_t size, dw::file_size(fd.get()));
-  std::unique_ptr<FlattenedFile> file(new FlattenedFile(std::move(fd)));
+Result<std::unique_ptr<FlattenedFile>> FlattenedFile::open(ReadableFile readable) {
+  DW_ASSIGN(uint64_t size, dw::file_size(readable.get()));
+  std::unique_ptr<FlattenedFile> file(new FlattenedFile(std::move(readable)));
   DW_TRY(file->check_header(size));
   // A whole one ends in its end mark, which is no zero.
-  DW_ASSIGN(uint64_t end, end_without_zeros(file->fd_.get(), size));
+  DW_ASSIGN(uint64_t end, end_without_zeros(file->file_.get(), size));
   DW_TRY(file->walk(end));
   DW_TRY(file->index_.resolve());
   return file;
@@ -64,7 +64,7 @@ Status FlattenedFile::check_header(uint64_t file_size) {
         .at(Where::kOffset, file_size)
         .hint("the dump is cut; copy it again from where it was");
   FlattenedHeader header;
-  DW_TRY(read_exact_at(fd_.get(), std::as_writable_bytes(std::span(&header, 1)), 0));
+  DW_TRY(read_exact_at(file_.get(), std::as_writable_bytes(std::span(&header, 1)), 0));
   if (header.type != big_endian(1) || header.version != big_endian(1))
     return Error(ErrorKind::kUnsupported, "a flattened file of another version")
         .at(Where::kOffset, offsetof(FlattenedHeader, type))
@@ -73,7 +73,7 @@ Status FlattenedFile::check_header(uint64_t file_size) {
 }
 
 Status FlattenedFile::walk(uint64_t file_size) {
-  FileWindow window(fd_.get());
+  FileWindow window(file_.get());
   uint64_t at = kFlattenedHeaderBytes;
   for (;;) {
     if (!range_fits(at, sizeof(FlattenedRecord), file_size)) break;

@@ -17,11 +17,11 @@ namespace dw {
 class FlattenedFile : public ByteSource {
  public:
   // Whether the file starts with the flattened signature.
-  static Result<bool> recognizes(int fd);
+  static Result<bool> recognizes(const FileView& file);
 
   // Walks the headers of all records. A file without its end mark was cut off, which is no error.
   // Errors kBadInput and kUnsupported, with the offset.
-  static Result<std::unique_ptr<FlattenedFile>> open(Fd fd);
+  static Result<std::unique_ptr<FlattenedFile>> open(ReadableFile file);
 
   [[nodiscard]] uint64_t size() const override { return index_.end(); }
   [[nodiscard]] Ending ending() const override { return cut_at_ ? Ending::kCut : Ending::kUnsaid; }
@@ -36,12 +36,12 @@ class FlattenedFile : public ByteSource {
  private:
   friend class FlattenedReader;
 
-  explicit FlattenedFile(Fd fd) : fd_(std::move(fd)) {}
+  explicit FlattenedFile(ReadableFile file) : file_(std::move(file)) {}
 
   Status check_header(uint64_t file_size);
   Status walk(uint64_t file_size);
 
-  Fd fd_;
+  ReadableFile file_;
   FlattenedIndex index_;
   std::optional<uint64_t> cut_at_;
 };

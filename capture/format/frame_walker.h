@@ -33,7 +33,7 @@ class FrameWalker {
     kCut,  // it ends inside one
   };
 
-  FrameWalker(int fd, uint64_t file_size) : file_size_(file_size), window_(fd) {}
+  FrameWalker(FileView file, uint64_t file_size) : file_size_(file_size), window_(file) {}
 
   // Errors kBadInput and kUnsupported, with the offset. To be called until it is not kFrame.
   Result<Step> next(FrameInfo& frame);

@@ -37,16 +37,16 @@ Error unsupported(const char* what) {
 
 }  // namespace
 
-Result<bool> KdumpReader::recognizes(int fd) {
+Result<bool> KdumpReader::recognizes(const FileView& file) {
   std::array<std::byte, sizeof(kKdumpSignature)> start{};
-  DW_ASSIGN(size_t n, read_up_to_at(fd, start, 0));
+  DW_ASSIGN(size_t n, read_up_to_at(file, start, 0));
   return n == start.size() && std::memcmp(start.data(), kKdumpSignature, n) == 0;
 }
 
-Result<KdumpReader> KdumpReader::open(Fd fd) {
-  DW_ASSIGN(std::unique_ptr<FileSource> source, FileSource::open(std::move(fd)));
-  DW_ASSIGN(std::shared_ptr<const KdumpFile> file, KdumpFile::open(std::move(source)));
-  return create(std::move(file));
+Result<KdumpReader> KdumpReader::open(ReadableFile file) {
+  DW_ASSIGN(std::unique_ptr<FileSource> source, FileSource::open(std::move(file)));
+  DW_ASSIGN(std::shared_ptr<const KdumpFile> dump, KdumpFile::open(std::move(source)));
+  return create(std::move(dump));
 }
 
 Result<KdumpReader> KdumpReader::create(std::shared_ptr<const KdumpFile> file) {

@@ -35,10 +35,10 @@ class KdumpReader {
   static constexpr unsigned kMaxRun = 64;
 
   // Whether the file starts with the kdump signature.
-  static Result<bool> recognizes(int fd);
+  static Result<bool> recognizes(const FileView& file);
 
   // A kdump file as it is. Errors as KdumpFile::open().
-  static Result<KdumpReader> open(Fd fd);
+  static Result<KdumpReader> open(ReadableFile file);
   // One more reader of a file.
   static Result<KdumpReader> create(std::shared_ptr<const KdumpFile> file);
 

@@ -18,10 +18,10 @@ Error seek_table_error(uint64_t offset) {
       .hint("the dump is damaged; copy it again from where it was");
 }
 
-Result<std::optional<SeekTable>> SeekTable::find(int fd, uint64_t file_size) {
+Result<std::optional<SeekTable>> SeekTable::find(const FileView& file, uint64_t file_size) {
   if (file_size < kSkippableHeaderBytes + kFooterBytes) return std::optional<SeekTable>();
   uint64_t footer_at = file_size - kFooterBytes;
-  FileWindow window(fd);
+  FileWindow window(file);
   DW_ASSIGN(Bytes footer, window.look(footer_at, kFooterBytes));
   if (footer.size() < kFooterBytes || load<uint32_t>(footer, 5) != kSeekTableFooterMagic)
     return std::optional<SeekTable>();
@@ -35,7 +35,7 @@ Result<std::optional<SeekTable>> SeekTable::find(int fd, uint64_t file_size) {
   DW_ASSIGN(Bytes header, window.look(offset, kSkippableHeaderBytes));
   if (load<uint32_t>(header, 0) != kSeekTableMagic || load<uint32_t>(header, 4) != length)
     return seek_table_error(footer_at);
-  return std::optional<SeekTable>(SeekTable(fd, offset, entries, entry_bytes));
+  return std::optional<SeekTable>(SeekTable(file, offset, entries, entry_bytes));
 }
 
 Status SeekTable::check(uint64_t index, const FrameInfo& frame) {

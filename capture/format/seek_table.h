@@ -17,7 +17,7 @@ namespace dw {
 class SeekTable {
  public:
   // Nothing if the file does not end in one. Error kBadInput if its own numbers contradict.
-  static Result<std::optional<SeekTable>> find(int fd, uint64_t file_size);
+  static Result<std::optional<SeekTable>> find(const FileView& file, uint64_t file_size);
 
   // Where its frame begins.
   [[nodiscard]] uint64_t offset() const { return offset_; }
@@ -27,8 +27,8 @@ class SeekTable {
   Status check(uint64_t index, const FrameInfo& frame);
 
  private:
-  SeekTable(int fd, uint64_t offset, uint64_t entries, unsigned entry_bytes)
-      : window_(fd), offset_(offset), entries_(entries), entry_bytes_(entry_bytes) {}
+  SeekTable(const FileView& file, uint64_t offset, uint64_t entries, unsigned entry_bytes)
+      : window_(file), offset_(offset), entries_(entries), entry_bytes_(entry_bytes) {}
 
   FileWindow window_;
   uint64_t offset_;

@@ -20,10 +20,10 @@ constexpr const char* kDamaged = "the dump is damaged; copy it again from where 
 
 }  // namespace
 
-Result<std::unique_ptr<StreamFile>> StreamFile::open(Fd fd) {
-  DW_ASSIGN(uint64_t size, dw::file_size(fd.get()));
-  std::unique_ptr<StreamFile> file(new StreamFile(std::move(fd)));
-  DW_ASSIGN(uint64_t end, end_without_zeros(file->fd_.get(), size));
+Result<std::unique_ptr<StreamFile>> StreamFile::open(ReadableFile readable) {
+  DW_ASSIGN(uint64_t size, dw::file_size(readable.get()));
+  std::unique_ptr<StreamFile> file(new StreamFile(std::move(readable)));
+  DW_ASSIGN(uint64_t end, end_without_zeros(file->file_.get(), size));
   // Every frame ends in a checksum or a magic number, none of which is zero as a whole.
   DW_TRY(StreamIndexer(*file, std::min(size, end + 3)).run());
   if (!file->marks_.empty()) DW_TRY(file->settle_marks());
@@ -96,7 +96,7 @@ Status StreamFile::verify() const { return closing_ ? check_digest() : check_eve
 
 Status StreamFile::check_digest() const {
   DW_ASSIGN(Buffer buffer, Buffer::allocate(kDigestPiece));
-  FrameWalker walker(fd_.get(), closing_offset_);
+  FrameWalker walker(file_.get(), closing_offset_);
   FrameInfo frame;
   RunningDigest digests;
   while (true) {
@@ -118,7 +118,7 @@ Result<uint64_t> StreamFile::digest_of(const FrameInfo& frame, MutableBytes buff
   RunningDigest digest;
   for (uint64_t done = 0; done < frame.length;) {
     MutableBytes piece = buffer.first(std::min<uint64_t>(buffer.size(), frame.length - done));
-    DW_TRY(read_exact_at(fd_.get(), piece, frame.offset + done));
+    DW_TRY(read_exact_at(file_.get(), piece, frame.offset + done));
     digest.add(piece);
     done += piece.size();
   }

@@ -22,7 +22,7 @@ class StreamFile : public ByteSource {
  public:
   // Walks the whole file. A stream that was cut off is no error; frames that make no sense, and a
   // seek table or a closing frame that does not fit them, are (kBadInput, with the offset).
-  static Result<std::unique_ptr<StreamFile>> open(Fd fd);
+  static Result<std::unique_ptr<StreamFile>> open(ReadableFile file);
 
   [[nodiscard]] uint64_t size() const override { return content_bytes_; }
   [[nodiscard]] Ending ending() const override { return ending_; }
@@ -56,7 +56,7 @@ class StreamFile : public ByteSource {
     uint8_t slots[kMaxFrameSlots / 8];
   };
 
-  explicit StreamFile(Fd fd) : fd_(std::move(fd)) {}
+  explicit StreamFile(ReadableFile file) : file_(std::move(file)) {}
 
   // The frame that holds this byte, which lies before size().
   [[nodiscard]] const Frame& frame_at(uint64_t offset) const;
@@ -65,7 +65,7 @@ class StreamFile : public ByteSource {
   Result<uint64_t> digest_of(const FrameInfo& frame, MutableBytes buffer) const;
   Status check_every_frame() const;
 
-  Fd fd_;
+  ReadableFile file_;
   Compression compression_ = Compression::kZstd;
   std::vector<Frame> frames_;
   std::vector<Mark> marks_;

@@ -20,7 +20,7 @@ Error bad(const char* what, uint64_t offset) {
 }  // namespace
 
 Status StreamIndexer::run() {
-  DW_ASSIGN(table_, SeekTable::find(file_->fd_.get(), file_size_));
+  DW_ASSIGN(table_, SeekTable::find(file_->file_.get(), file_size_));
   FrameInfo info;
   for (;;) {
     if (table_ && walker_.offset() == table_->offset()) {
@@ -67,7 +67,7 @@ Result<std::optional<T>> StreamIndexer::load_frame(const FrameInfo& info) {
   T frame;
   if (info.length != sizeof(T)) return std::optional<T>();
   DW_TRY(
-      read_exact_at(file_->fd_.get(), std::as_writable_bytes(std::span(&frame, 1)), info.offset));
+      read_exact_at(file_->file_.get(), std::as_writable_bytes(std::span(&frame, 1)), info.offset));
   if (std::memcmp(frame.signature, expected.signature, sizeof(frame.signature)) != 0)
     return std::optional<T>();
   return std::optional<T>(frame);

@@ -13,7 +13,7 @@ namespace dw {
 class StreamIndexer {
  public:
   StreamIndexer(StreamFile& file, uint64_t file_size)
-      : file_(&file), file_size_(file_size), walker_(file.fd_.get(), file_size) {}
+      : file_(&file), file_size_(file_size), walker_(file.file_.get(), file_size) {}
 
   Status run();
 

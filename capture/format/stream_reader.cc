@@ -28,7 +28,7 @@ Result<Bytes> StreamReader::content_of(const StreamFile::Frame& frame) {
   Kept& kept = oldest();
   kept.frame = nullptr;
   MutableBytes stored = stored_.bytes().first(frame.file_bytes);
-  DW_TRY(read_exact_at(file_->fd_.get(), stored, frame.file_offset));
+  DW_TRY(read_exact_at(file_->file_.get(), stored, frame.file_offset));
   MutableBytes content = kept.content.bytes().first(frame.content_bytes);
   Status decompressed = decompressor_.decompress(stored, content);
   if (!decompressed.ok())

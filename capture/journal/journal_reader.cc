@@ -1,13 +1,10 @@
 #include "capture/journal/journal_reader.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "capture/base/checked.h"
-#include "capture/base/fd.h"
 
 namespace dw {
 
@@ -45,11 +42,11 @@ Result<JournalReader> JournalReader::open(Target& target) {
       size);
 }
 
-Result<JournalReader> JournalReader::open(int fd) {
-  struct stat status;
-  if (::fstat(fd, &status) != 0) return Error::from_errno("cannot look at the list of checksums");
-  return open([fd](uint64_t offset, MutableBytes into) { return read_exact_at(fd, into, offset); },
-              static_cast<uint64_t>(status.st_size));
+Result<JournalReader> JournalReader::open(const FileView& file) {
+  DW_ASSIGN(uint64_t size, file_size(file));
+  return open(
+      [file](uint64_t offset, MutableBytes into) { return read_exact_at(file, into, offset); },
+      size);
 }
 
 void JournalReader::go_to(uint64_t position) {

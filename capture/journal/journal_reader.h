@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "capture/base/fd.h"
 #include "capture/base/result.h"
 #include "capture/journal/journal_format.h"
 #include "capture/target/target.h"
@@ -33,7 +34,7 @@ class JournalReader {
   static Result<JournalReader> open(ReadAt read_at, uint64_t size);
   // What was flushed to `target`, or what an earlier run left there.
   static Result<JournalReader> open(Target& target);
-  static Result<JournalReader> open(int fd);
+  static Result<JournalReader> open(const FileView& file);
 
   [[nodiscard]] const JournalHeader& header() const { return header_; }
   [[nodiscard]] uint64_t size() const { return size_; }

@@ -6,7 +6,6 @@
 #include <array>
 
 #include "capture/base/checked.h"
-#include "capture/base/fd.h"
 
 namespace dw {
 
@@ -24,9 +23,9 @@ Error unsupported(const char* what) {
 }
 
 template <typename T>
-Result<T> read_struct(int fd, uint64_t offset) {
+Result<T> read_struct(const FileView& file, uint64_t offset) {
   T value;
-  DW_TRY(read_exact_at(fd, std::as_writable_bytes(std::span(&value, 1)), offset));
+  DW_TRY(read_exact_at(file, std::as_writable_bytes(std::span(&value, 1)), offset));
   return value;
 }
 
@@ -44,11 +43,12 @@ Status check_identification(const Elf64_Ehdr& header) {
 }
 
 // elf(5): with PN_XNUM the real number stands in sh_info of the first section header.
-Result<uint64_t> program_header_count(int fd, uint64_t size, const Elf64_Ehdr& header) {
+Result<uint64_t> program_header_count(const FileView& file, uint64_t size,
+                                      const Elf64_Ehdr& header) {
   if (header.e_phnum != PN_XNUM) return uint64_t{header.e_phnum};
   if (!range_fits(header.e_shoff, sizeof(Elf64_Shdr), size))
     return bad("the first section header lies outside the file", offsetof(Elf64_Ehdr, e_shoff));
-  DW_ASSIGN(Elf64_Shdr section, read_struct<Elf64_Shdr>(fd, header.e_shoff));
+  DW_ASSIGN(Elf64_Shdr section, read_struct<Elf64_Shdr>(file, header.e_shoff));
   return uint64_t{section.sh_info};
 }
 
@@ -67,7 +67,7 @@ Status add_segment(const Elf64_Phdr& program, uint64_t at, uint64_t size, ElfHea
   return {};
 }
 
-Status add_notes(int fd, const Elf64_Phdr& program, uint64_t at, uint64_t size,
+Status add_notes(const FileView& file, const Elf64_Phdr& program, uint64_t at, uint64_t size,
                  ElfHeaders& headers) {
   if (!range_fits(program.p_offset, program.p_filesz, size))
     return bad("a PT_NOTE segment lies outside the file", at);
@@ -75,25 +75,25 @@ Status add_notes(int fd, const Elf64_Phdr& program, uint64_t at, uint64_t size,
   if (program.p_filesz > kMaxNotesBytes - std::min<uint64_t>(before, kMaxNotesBytes))
     return bad("the ELF notes are larger than 16 MiB", at);
   headers.notes.resize(before + program.p_filesz);
-  return read_exact_at(fd, std::span(headers.notes).subspan(before), program.p_offset);
+  return read_exact_at(file, std::span(headers.notes).subspan(before), program.p_offset);
 }
 
-Status add_program_header(int fd, const Elf64_Phdr& program, uint64_t at, uint64_t size,
-                          ElfHeaders& headers) {
+Status add_program_header(const FileView& file, const Elf64_Phdr& program, uint64_t at,
+                          uint64_t size, ElfHeaders& headers) {
   if (program.p_type == PT_LOAD) return add_segment(program, at, size, headers);
-  if (program.p_type == PT_NOTE) return add_notes(fd, program, at, size, headers);
+  if (program.p_type == PT_NOTE) return add_notes(file, program, at, size, headers);
   return {};
 }
 
 }  // namespace
 
-Result<ElfHeaders> read_elf_headers(int fd, uint64_t size) {
+Result<ElfHeaders> read_elf_headers(const FileView& file, uint64_t size) {
   if (size == 0) return Error(ErrorKind::kBadInput, "the file is empty").hint(kNotVmcoreHint);
   if (size < sizeof(Elf64_Ehdr)) return bad("too short for an ELF header", size);
-  DW_ASSIGN(Elf64_Ehdr header, read_struct<Elf64_Ehdr>(fd, 0));
+  DW_ASSIGN(Elf64_Ehdr header, read_struct<Elf64_Ehdr>(file, 0));
   DW_TRY(check_identification(header));
 
-  DW_ASSIGN(uint64_t count, program_header_count(fd, size, header));
+  DW_ASSIGN(uint64_t count, program_header_count(file, size, header));
   if (count == 0) return bad("no program headers", offsetof(Elf64_Ehdr, e_phnum));
   if (count > kMaxSegments) return bad("too many program headers", offsetof(Elf64_Ehdr, e_phnum));
   if (!range_fits(header.e_phoff, count * sizeof(Elf64_Phdr), size))
@@ -105,9 +105,9 @@ Result<ElfHeaders> read_elf_headers(int fd, uint64_t size) {
   for (uint64_t i = 0; i < count; i += batch.size()) {
     size_t n = std::min<uint64_t>(batch.size(), count - i);
     uint64_t at = header.e_phoff + i * sizeof(Elf64_Phdr);
-    DW_TRY(read_exact_at(fd, std::as_writable_bytes(std::span(batch).first(n)), at));
+    DW_TRY(read_exact_at(file, std::as_writable_bytes(std::span(batch).first(n)), at));
     for (size_t k = 0; k < n; ++k)
-      DW_TRY(add_program_header(fd, batch[k], at + k * sizeof(Elf64_Phdr), size, headers));
+      DW_TRY(add_program_header(file, batch[k], at + k * sizeof(Elf64_Phdr), size, headers));
   }
   // A segment may claim memory that it does not bring.
   if (std::ranges::none_of(headers.segments, [](const Segment& s) { return s.file_size > 0; }))

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "capture/base/bytes.h"
+#include "capture/base/fd.h"
 #include "capture/base/result.h"
 
 namespace dw {
@@ -39,9 +40,9 @@ inline constexpr uint64_t kMaxPhysicalAddress = uint64_t{1} << 52;
 // 8,192 CPUs' NT_PRSTATUS notes take 3 MiB.
 inline constexpr uint64_t kMaxNotesBytes = 16 << 20;
 
-// Reads and checks the headers of the ELF core file `fd` of `size` bytes. Errors: kBadInput for a
+// Reads and checks the headers of the ELF core file `file` of `size` bytes. Errors: kBadInput for a
 // file that is not one or is damaged (with the offset), kUnsupported for a valid ELF file of
 // another kind (32-bit, big-endian, not a core, other machine).
-Result<ElfHeaders> read_elf_headers(int fd, uint64_t size);
+Result<ElfHeaders> read_elf_headers(const FileView& file, uint64_t size);
 
 }  // namespace dw

@@ -28,12 +28,9 @@ bool on_proc(int fd) {
   return ::fstatfs(fd, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
 }
 
-Result<Vmcore> named(Error error, const char* path) { return error.on(path); }
-
 }  // namespace
 
 Result<Vmcore> Vmcore::open(const char* path, ReadMethod method) {
-  Vmcore vmcore;
   // O_NONBLOCK: a named pipe is refused like other bad input, not waited for.
   Result<Fd> fd = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) {
@@ -42,16 +39,20 @@ Result<Vmcore> Vmcore::open(const char* path, ReadMethod method) {
       error.hint("in a capture kernel this means that it was booted without elfcorehdr=");
     return error;
   }
-  vmcore.fd_ = std::move(*fd);
-  Result<uint64_t> size = dw::file_size(vmcore.fd_.get());
-  if (!size.ok()) return named(size.error(), path);
-  vmcore.file_size_ = *size;
-  Result<ElfHeaders> headers = read_elf_headers(vmcore.fd_.get(), *size);
-  if (!headers.ok()) return named(headers.error(), path);
-  vmcore.headers_ = std::move(*headers);
+  Result<Vmcore> vmcore = open(ReadableFile(std::move(*fd)), method);
+  if (vmcore.ok()) return vmcore;
+  Error error = vmcore.error();
+  return error.on(path);
+}
+
+Result<Vmcore> Vmcore::open(ReadableFile file, ReadMethod method) {
+  Vmcore vmcore;
+  vmcore.file_ = std::move(file);
+  DW_ASSIGN(vmcore.file_size_, dw::file_size(vmcore.file()));
+  DW_ASSIGN(vmcore.headers_, read_elf_headers(vmcore.file(), vmcore.file_size_));
   vmcore.memory_ = PhysicalMap::from_segments(vmcore.headers_.segments, kPageSize);
   vmcore.mapped_ =
-      method == ReadMethod::kMap || (method == ReadMethod::kAuto && on_proc(vmcore.fd_.get()));
+      method == ReadMethod::kMap || (method == ReadMethod::kAuto && on_proc(vmcore.file().fd()));
   if (vmcore.mapped_) DW_TRY(install_sigbus_guard());
   return vmcore;
 }
@@ -74,8 +75,8 @@ bool VmcoreReader::map_window(uint64_t file_offset) {
   unmap();
   window_begin_ = align_down(file_offset, kWindowBytes);
   size_t size = std::min<uint64_t>(kWindowBytes, vmcore_->file_size() - window_begin_);
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, vmcore_->fd(),
-                        static_cast<off_t>(window_begin_));
+  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, vmcore_->file().fd(),
+                        static_cast<off_t>(vmcore_->file().begin() + window_begin_));
   if (memory == MAP_FAILED) return false;
   window_ = static_cast<const std::byte*>(memory);
   window_size_ = size;
@@ -98,7 +99,7 @@ bool VmcoreReader::copy_mapped(uint64_t file_offset, MutableBytes into) {
 
 Status VmcoreReader::copy(uint64_t file_offset, MutableBytes into) {
   if (vmcore_->mapped() && copy_mapped(file_offset, into)) return {};
-  return read_exact_at(vmcore_->fd(), into, file_offset);
+  return read_exact_at(vmcore_->file(), into, file_offset);
 }
 
 Status VmcoreReader::read(uint64_t address, MutableBytes into) {

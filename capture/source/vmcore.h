@@ -23,16 +23,18 @@ class Vmcore {
  public:
   // Errors name `path`. kAuto maps files of /proc and reads others.
   static Result<Vmcore> open(const char* path, ReadMethod method = ReadMethod::kAuto);
+  // Errors name nothing. A part of a file that is mapped begins at a multiple of the page size.
+  static Result<Vmcore> open(ReadableFile file, ReadMethod method = ReadMethod::kAuto);
 
   [[nodiscard]] const ElfHeaders& headers() const { return headers_; }
   [[nodiscard]] const PhysicalMap& memory() const { return memory_; }
   [[nodiscard]] uint64_t page_size() const { return memory_.page_size(); }
-  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] FileView file() const { return file_.get(); }
   [[nodiscard]] uint64_t file_size() const { return file_size_; }
   [[nodiscard]] bool mapped() const { return mapped_; }
 
  private:
-  Fd fd_;
+  ReadableFile file_;
   ElfHeaders headers_;
   PhysicalMap memory_;
   uint64_t file_size_ = 0;

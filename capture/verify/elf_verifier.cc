@@ -35,13 +35,13 @@ Result<ElfVerifier> ElfVerifier::create(const Vmcore& core, unsigned threads, Fi
 bool ElfVerifier::owns(const ListSummary& list) const {
   if (list.header.format != static_cast<uint32_t>(DumpFormat::kElf)) return false;
   // If the head is damaged, its length is all that is left to tell it by.
-  return is_list_of(core_->fd(), list) || list.file_bytes == core_->file_size();
+  return is_list_of(core_->file(), list) || list.file_bytes == core_->file_size();
 }
 
-Status ElfVerifier::check_by_list(int list_fd, const ListSummary& list) {
+Status ElfVerifier::check_by_list(const FileView& list_file, const ListSummary& list) {
   list_ = list;
   check_size();
-  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_fd));
+  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_file));
   return run_on_threads(threads_, [&] { return work_on_list(cursor); });
 }
 
@@ -81,7 +81,7 @@ Result<bool> ElfVerifier::take(ListCursor& cursor, Worker& worker) {
 }
 
 void ElfVerifier::check_head_piece(const JournalRecord& record) {
-  Result<uint64_t> digest = digest_of_range(core_->fd(), record.offset, record.length);
+  Result<uint64_t> digest = digest_of_range(core_->file(), record.offset, record.length);
   if (digest.ok() && *digest == record.digest) return;
   findings_->add_part({"headers and notes", digest.ok() ? kMismatch : "cannot be read",
                        record.offset, record.offset + record.length});
@@ -110,7 +110,7 @@ void ElfVerifier::check_batch(Worker& worker) {
 bool ElfVerifier::read_chunk(uint64_t chunk, ElfPages& pages, RunningDigest& digest,
                              ChunkBits& stored) const {
   auto read_at = [this](uint64_t offset, MutableBytes into) {
-    return read_exact_at(core_->fd(), into, offset);
+    return read_exact_at(core_->file(), into, offset);
   };
   return pages.read_chunk(chunk * kChunkPages, read_at, digest, stored);
 }
@@ -140,8 +140,9 @@ Status ElfVerifier::work_on_rest() {
 bool ElfVerifier::is_hole(uint64_t chunk) const {
   DamagedPages pages = pages_of(chunk);
   if (pages.pages == 0) return true;
-  off_t data = ::lseek(core_->fd(), static_cast<off_t>(pages.begin), SEEK_DATA);
-  return data < 0 ? errno == ENXIO : static_cast<uint64_t>(data) >= pages.end;
+  FileView file = core_->file();
+  off_t data = ::lseek(file.fd(), static_cast<off_t>(file.begin() + pages.begin), SEEK_DATA);
+  return data < 0 ? errno == ENXIO : static_cast<uint64_t>(data) >= file.begin() + pages.end;
 }
 
 // All pages that the core has of a chunk, and their place.

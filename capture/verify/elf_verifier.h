@@ -29,7 +29,7 @@ class ElfVerifier {
 
   // Whether the list is of this core, whatever else of either is damaged.
   [[nodiscard]] bool owns(const ListSummary& list) const;
-  Status check_by_list(int list_fd, const ListSummary& list);
+  Status check_by_list(const FileView& list_file, const ListSummary& list);
   // Checks that there is nothing where the list has no pages.
   Status check_rest();
   // Tells which pages are damaged, and fills in the report. `named_whole`: by the file's name it

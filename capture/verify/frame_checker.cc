@@ -27,10 +27,11 @@ Status make_room(Buffer& buffer, size_t size) {
 
 }  // namespace
 
-Result<FrameChecker> FrameChecker::create(int fd, Compression compression, uint64_t most_content) {
+Result<FrameChecker> FrameChecker::create(const FileView& file, Compression compression,
+                                          uint64_t most_content) {
   DW_ASSIGN(FrameDecompressor decompressor, FrameDecompressor::create(compression));
-  FrameChecker checker(fd, std::move(decompressor));
-  DW_ASSIGN(uint64_t size, file_size(fd));
+  FrameChecker checker(file, std::move(decompressor));
+  DW_ASSIGN(uint64_t size, file_size(file));
   uint64_t longest = kMaxFrameBytes + kMaxFrameBytes / 8;
   DW_ASSIGN(checker.stored_, Buffer::allocate(std::clamp<uint64_t>(size, 1, longest)));
   DW_ASSIGN(checker.content_,
@@ -41,7 +42,7 @@ Result<FrameChecker> FrameChecker::create(int fd, Compression compression, uint6
 Result<FrameChecker::Found> FrameChecker::check(uint64_t offset, uint64_t length,
                                                 uint64_t content) {
   if (content == 0 || content > kMaxFrameContent || length > content + kMostOverhead) {
-    Result<uint64_t> digest = digest_of_range(fd_, offset, length);
+    Result<uint64_t> digest = digest_of_range(file_, offset, length);
     if (!digest.ok()) return Found();
     return Found{.read = true, .digest = *digest, .right = content == 0, .content = {}};
   }
@@ -49,7 +50,7 @@ Result<FrameChecker::Found> FrameChecker::check(uint64_t offset, uint64_t length
   DW_TRY(make_room(content_, content));
   Found found;
   MutableBytes stored = stored_.bytes().first(length);
-  found.read = read_exact_at(fd_, stored, offset).ok();
+  found.read = read_exact_at(file_, stored, offset).ok();
   if (!found.read) return found;
   found.digest = digest64(stored);
   found.content = Bytes(content_.bytes()).first(content);

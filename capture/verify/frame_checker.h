@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "capture/base/buffer.h"
+#include "capture/base/fd.h"
 #include "capture/base/result.h"
 #include "capture/codec/compression.h"
 #include "capture/codec/frame_decompressor.h"
@@ -15,9 +16,10 @@ namespace dw {
 
 class FrameChecker {
  public:
-  // `fd` must outlive it. Makes room for frames of ours with at most `most_content` bytes, or what
-  // fits in the file. Error kNoMemory.
-  static Result<FrameChecker> create(int fd, Compression compression, uint64_t most_content);
+  // `file` must outlive it. Makes room for frames of ours with at most `most_content` bytes, or
+  // what fits in the file. Error kNoMemory.
+  static Result<FrameChecker> create(const FileView& file, Compression compression,
+                                     uint64_t most_content);
 
   struct Found {
     bool read = false;  // all of it could be
@@ -30,10 +32,10 @@ class FrameChecker {
   Result<Found> check(uint64_t offset, uint64_t length, uint64_t content);
 
  private:
-  FrameChecker(int fd, FrameDecompressor decompressor)
-      : fd_(fd), decompressor_(std::move(decompressor)) {}
+  FrameChecker(FileView file, FrameDecompressor decompressor)
+      : file_(file), decompressor_(std::move(decompressor)) {}
 
-  int fd_;
+  FileView file_;
   FrameDecompressor decompressor_;
   Buffer stored_;
   Buffer content_;

@@ -69,7 +69,7 @@ bool KdumpVerifier::owns(const ListSummary& list) {
   return crash_identity(description) == list.header.identity;
 }
 
-Status KdumpVerifier::check_by_list(int list_fd, const ListSummary& list) {
+Status KdumpVerifier::check_by_list(const FileView& list_file, const ListSummary& list) {
   list_ = list;
   const KdumpLayout& layout = file_->layout();
   if (list.plan && list.table_end > 0)
@@ -77,7 +77,7 @@ Status KdumpVerifier::check_by_list(int list_fd, const ListSummary& list) {
                     layout.descriptor_count == list.planned_pages();
   DW_TRY(check_first_block());
   findings_->check_size(file_->source().size(), list);
-  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_fd));
+  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_file));
   return run_on_threads(options_.threads, [&] { return work_on_list(cursor); });
 }
 

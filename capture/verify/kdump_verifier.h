@@ -40,7 +40,7 @@ class KdumpVerifier {
   // Whether the list is of this dump, whatever else of either is damaged.
   [[nodiscard]] bool owns(const ListSummary& list);
   // Checks all that the list speaks for.
-  Status check_by_list(int list_fd, const ListSummary& list);
+  Status check_by_list(const FileView& list_file, const ListSummary& list);
   // Checks the pages that it did not.
   Status check_rest();
   // Tells which pages are damaged, and fills in the report.

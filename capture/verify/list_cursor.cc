@@ -24,10 +24,10 @@ bool all_zero(Bytes bytes) {
 
 }  // namespace
 
-Result<ListCursor> ListCursor::open(int fd) {
-  DW_ASSIGN(JournalReader reader, JournalReader::open(fd));
-  ListCursor cursor(fd, std::move(reader));
-  DW_ASSIGN(cursor.content_end_, end_without_zeros(fd, cursor.size()));
+Result<ListCursor> ListCursor::open(const FileView& file) {
+  DW_ASSIGN(JournalReader reader, JournalReader::open(file));
+  ListCursor cursor(file, std::move(reader));
+  DW_ASSIGN(cursor.content_end_, end_without_zeros(file, cursor.size()));
   return cursor;
 }
 
@@ -65,7 +65,7 @@ Status ListCursor::note_broken(uint64_t position) {
 // What was not synced when power went is missing by whole sectors, which read as zeros.
 Result<bool> ListCursor::looks_torn(uint64_t position) {
   std::array<std::byte, kMaxRecordBytes> bytes{};
-  DW_ASSIGN(size_t there, read_up_to_at(fd_, bytes, position));
+  DW_ASSIGN(size_t there, read_up_to_at(file_, bytes, position));
   if (there < sizeof(JournalRecord)) return true;
   size_t chunks = load<JournalRecord>(bytes, 0).chunks;
   size_t length = record_bytes(std::min(chunks, kMaxRecordChunks));

@@ -16,7 +16,7 @@ namespace dw {
 class ListCursor {
  public:
   // Errors as JournalReader::open().
-  static Result<ListCursor> open(int fd);
+  static Result<ListCursor> open(const FileView& file);
 
   [[nodiscard]] const JournalHeader& header() const { return reader_.header(); }
   [[nodiscard]] uint64_t size() const { return reader_.size(); }
@@ -32,13 +32,13 @@ class ListCursor {
   [[nodiscard]] uint64_t torn() const { return torn_; }
 
  private:
-  ListCursor(int fd, JournalReader reader) : fd_(fd), reader_(std::move(reader)) {}
+  ListCursor(FileView file, JournalReader reader) : file_(file), reader_(std::move(reader)) {}
 
   Result<std::optional<JournalEntry>> find_next(uint64_t position);
   Status note_broken(uint64_t position);
   Result<bool> looks_torn(uint64_t position);
 
-  int fd_;
+  FileView file_;
   JournalReader reader_;
   uint64_t content_end_ = 0;  // behind it stand zeros
   uint64_t damaged_ = 0;

@@ -119,8 +119,8 @@ void check_whole(ListSummary& summary, uint64_t end) {
 
 }  // namespace
 
-Result<ListSummary> summarize_list(int fd) {
-  DW_ASSIGN(ListCursor cursor, ListCursor::open(fd));
+Result<ListSummary> summarize_list(const FileView& list) {
+  DW_ASSIGN(ListCursor cursor, ListCursor::open(list));
   ListSummary summary;
   summary.header = cursor.header();
   summary.size = cursor.size();
@@ -145,23 +145,23 @@ Result<ListSummary> summarize_list(int fd) {
   return summary;
 }
 
-Result<uint64_t> digest_of_range(int fd, uint64_t offset, uint64_t length) {
+Result<uint64_t> digest_of_range(const FileView& file, uint64_t offset, uint64_t length) {
   std::array<std::byte, 16384> buffer;
   RunningDigest digest;
   for (uint64_t done = 0; done < length;) {
     MutableBytes piece = std::span(buffer).first(std::min<uint64_t>(buffer.size(), length - done));
-    DW_TRY(read_exact_at(fd, piece, offset + done));
+    DW_TRY(read_exact_at(file, piece, offset + done));
     digest.add(piece);
     done += piece.size();
   }
   return digest.value();
 }
 
-bool is_list_of(int dump_fd, const ListSummary& list) {
+bool is_list_of(const FileView& dump, const ListSummary& list) {
   for (const std::optional<JournalRecord>& head :
        {list.first_head, list.sealed_head, list.second_head}) {
     if (!head) continue;
-    Result<uint64_t> digest = digest_of_range(dump_fd, head->offset, head->length);
+    Result<uint64_t> digest = digest_of_range(dump, head->offset, head->length);
     if (digest.ok() && *digest == head->digest) return true;
   }
   return false;

@@ -47,16 +47,16 @@ struct ListSummary {
 };
 
 // Errors as ListCursor::open().
-Result<ListSummary> summarize_list(int fd);
+Result<ListSummary> summarize_list(const FileView& list);
 
 // Opens the list beside the dump `path`. No descriptor if there is none.
 Result<Fd> open_list_beside(const std::string& path);
 
 // Whether a piece of the head of the dump is as the list says: those of the first two have what no
 // other dump has, and if both are damaged nobody can tell.
-[[nodiscard]] bool is_list_of(int dump_fd, const ListSummary& list);
+[[nodiscard]] bool is_list_of(const FileView& dump, const ListSummary& list);
 
 // Of bytes of a file, in small pieces. Error as read_exact_at().
-Result<uint64_t> digest_of_range(int fd, uint64_t offset, uint64_t length);
+Result<uint64_t> digest_of_range(const FileView& file, uint64_t offset, uint64_t length);
 
 }  // namespace dw

@@ -28,20 +28,21 @@ constexpr size_t kSlotBytes = 4096;
 }  // namespace
 
 bool StreamVerifier::matches(const JournalRecord& record) const {
-  Result<uint64_t> digest = digest_of_range(fd_, record.offset, record.length);
+  Result<uint64_t> digest = digest_of_range(file_, record.offset, record.length);
   return digest.ok() && *digest == record.digest;
 }
 
 bool StreamVerifier::owns(const ListSummary& list) const {
-  return list.header.format == static_cast<uint32_t>(DumpFormat::kStream) && is_list_of(fd_, list);
+  return list.header.format == static_cast<uint32_t>(DumpFormat::kStream) &&
+         is_list_of(file_, list);
 }
 
-Status StreamVerifier::check_by_list(int list_fd, const ListSummary& list) {
+Status StreamVerifier::check_by_list(const FileView& list_file, const ListSummary& list) {
   list_ = list;
   check_first_frame();
-  DW_ASSIGN(uint64_t size, file_size(fd_));
+  DW_ASSIGN(uint64_t size, file_size(file_));
   findings_->check_size(size, list);
-  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_fd));
+  DW_ASSIGN(ListCursor cursor, ListCursor::open(list_file));
   DW_TRY(check_all([&](Piece& piece) { return take_listed(cursor, piece); },
                    [this](const Piece& piece, const FrameChecker::Found& found) {
                      judge_listed(piece, found);
@@ -53,7 +54,8 @@ Status StreamVerifier::check_by_list(int list_fd, const ListSummary& list) {
 Status StreamVerifier::check_all(const Take& take, const Judge& judge) {
   uint64_t most_content = list_ && list_->file_bytes ? list_->most_content : kMaxFrameBytes;
   return run_on_threads(options_.threads, [&]() -> Status {
-    DW_ASSIGN(FrameChecker checker, FrameChecker::create(fd_, options_.compression, most_content));
+    DW_ASSIGN(FrameChecker checker,
+              FrameChecker::create(file_, options_.compression, most_content));
     Piece piece;
     piece.chunks.reserve(kMaxRecordChunks);
     for (;;) {
@@ -139,11 +141,11 @@ void StreamVerifier::judge_listed(const Piece& piece, const FrameChecker::Found&
 
 Status StreamVerifier::check_rest() {
   if (list_ && list_->file_bytes && !list_->damaged()) return {};
-  DW_ASSIGN(uint64_t size, file_size(fd_));
-  DW_ASSIGN(uint64_t end, end_without_zeros(fd_, size));
+  DW_ASSIGN(uint64_t size, file_size(file_));
+  DW_ASSIGN(uint64_t end, end_without_zeros(file_, size));
   content_bytes_ = 0;
   // As StreamFile::open().
-  FrameWalker walker(fd_, std::min(size, end + 3));
+  FrameWalker walker(file_, std::min(size, end + 3));
   return check_all(
       [&](Piece& piece) { return take_walked(walker, piece); },
       [this](const Piece& piece, const FrameChecker::Found& found) { judge_walked(piece, found); });
@@ -210,7 +212,8 @@ void StreamVerifier::check_closing(const ClosingFrame& closing) {
 }
 
 Status StreamVerifier::tell_pages() {
-  DW_ASSIGN(std::unique_ptr<StreamFile> stream, StreamFile::open(Fd(::dup(fd_))));
+  DW_ASSIGN(ReadableFile readable, ReadableFile::duplicate(file_));
+  DW_ASSIGN(std::unique_ptr<StreamFile> stream, StreamFile::open(std::move(readable)));
   if (stream->closing()) check_closing(*stream->closing());
   DW_ASSIGN(std::shared_ptr<const KdumpFile> file, KdumpFile::open(std::move(stream)));
   DW_ASSIGN(std::unique_ptr<ByteReader> reader, file->source().open_reader());

@@ -32,14 +32,14 @@ class StreamVerifier {
     Compression compression = Compression::kZstd;
   };
 
-  // `fd` and `findings` must outlive it.
-  StreamVerifier(int fd, Options options, Findings& findings)
-      : fd_(fd), options_(options), findings_(&findings) {}
+  // `file` and `findings` must outlive it.
+  StreamVerifier(FileView file, Options options, Findings& findings)
+      : file_(file), options_(options), findings_(&findings) {}
 
   // Whether the list is of this stream, whatever else of either is damaged.
   [[nodiscard]] bool owns(const ListSummary& list) const;
   // Checks all that the list speaks for.
-  Status check_by_list(int list_fd, const ListSummary& list);
+  Status check_by_list(const FileView& list_file, const ListSummary& list);
   // Checks the frames that it did not.
   Status check_rest();
   // Tells which pages are damaged, and fills in the report. Errors: there is no list, and the
@@ -83,7 +83,7 @@ class StreamVerifier {
   void check_closing(const ClosingFrame& closing);
   void tell_by_list(const std::optional<Error>& error);
 
-  int fd_;
+  FileView file_;
   Options options_;
   Findings* findings_;
   std::optional<ListSummary> list_;

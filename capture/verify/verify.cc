@@ -31,8 +31,8 @@ constexpr const char* kNoList =
     "bitmaps and page descriptors";
 
 // What the list says of itself; nothing, and told, if it says nothing that can be used.
-std::optional<ListSummary> read_list(int fd, Findings& findings) {
-  Result<ListSummary> list = summarize_list(fd);
+std::optional<ListSummary> read_list(const FileView& file, Findings& findings) {
+  Result<ListSummary> list = summarize_list(file);
   if (list.ok()) return *list;
   if (list.error().kind() == ErrorKind::kUnsupported)
     findings.note("the list of checksums is of another version, and is not used");
@@ -93,17 +93,8 @@ Status verify_stream(const VerifyFiles& files, DumpKind kind, const VerifyOption
   return verifier.tell();
 }
 
-// Whatever an ELF core is called, it is opened through its descriptor.
-Result<Vmcore> open_core(int fd) {
-  std::string path = "/proc/self/fd/" + std::to_string(fd);
-  Result<Vmcore> core = Vmcore::open(path.c_str());
-  if (core.ok()) return core;
-  Error error = core.error();
-  return error.on("");
-}
-
-Status verify_elf(const VerifyFiles& files, const VerifyOptions& options, Findings& findings) {
-  DW_ASSIGN(Vmcore core, open_core(files.dump.get()));
+Status verify_elf(VerifyFiles& files, const VerifyOptions& options, Findings& findings) {
+  DW_ASSIGN(Vmcore core, Vmcore::open(std::move(files.dump)));
   DW_ASSIGN(ElfVerifier verifier, ElfVerifier::create(core, options.threads, findings));
   DW_TRY(use_list(files, verifier, findings, kNoListOfElf));
   DW_TRY(verifier.check_rest());

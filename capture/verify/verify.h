@@ -28,8 +28,8 @@ Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& o
 // The same of open files; `list` may be none. `named_whole`: the file's name is that of a whole
 // dump.
 struct VerifyFiles {
-  Fd dump;
-  Fd list;
+  ReadableFile dump;
+  ReadableFile list;
   bool named_whole = false;
 };
 Result<VerifiedDump> verify_files(VerifyFiles files, const VerifyOptions& options,

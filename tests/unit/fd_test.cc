@@ -51,6 +51,24 @@ TEST_CASE("fd: a file that ends before an exact read is bad input, with the plac
   CHECK(text_of(cut) == "the file ends too early at offset 0xa");
 }
 
+TEST_CASE("fd: of a part of a file nothing in front of it and behind it is read") {
+  ReadableFile part(memory_file(ten_bytes()), 3, 4);
+  CHECK(file_size(part.get()).value() == 4);
+  std::array<std::byte, 8> into{};
+  CHECK(read_up_to_at(part.get(), into, 1).value() == 3);
+  CHECK(into[0] == std::byte{4});
+  CHECK(into[2] == std::byte{6});
+  CHECK(into[3] == std::byte{0});
+  for (uint64_t behind : {uint64_t{4}, uint64_t{5}, UINT64_MAX - 2, UINT64_MAX})
+    CHECK(read_up_to_at(part.get(), into, behind).value() == 0);
+  CHECK(text_of(read_exact_at(part.get(), into, 1)) == "the file ends too early at offset 0x4");
+  ReadableFile again = std::move(ReadableFile::duplicate(part.get()).value());
+  part = ReadableFile();
+  CHECK(read_up_to_at(again.get(), into, 0).value() == 4);
+  CHECK(into[0] == std::byte{3});
+  CHECK(file_size(again.get()).value() == 4);
+}
+
 TEST_CASE("fd: short reads are joined") {
   // /proc/self/maps gives at most a page for each read.
   Result<Fd> fd = open_file("/proc/self/maps", O_RDONLY);

@@ -17,9 +17,8 @@ namespace dw {
 
 namespace {
 
-// Written data is handed to the disk in pieces of this size, and at most two are under way: dirty
-// pages are memory that the capture kernel does not have. Where pages go past the page cache, only
-// descriptors and the like come here, and their pieces can be small.
+// Written data is handed to the disk in pieces of this size. Where pages go past the page cache,
+// only descriptors and the like come here, and their pieces can be small.
 constexpr uint64_t kWritebackBytes = 2 << 20;
 constexpr uint64_t kWritebackBytesBesideDirect = 256 << 10;
 
@@ -178,9 +177,7 @@ FileTarget::FileTarget(FileTarget&& other) noexcept
       current_name_(std::move(other.current_name_)),
       owned_(std::exchange(other.owned_, false)),
       sync_failed_(other.sync_failed_.load()),
-      dirty_bytes_(other.dirty_bytes_),
-      dirty_(other.dirty_),
-      under_way_(other.under_way_) {}
+      writeback_(std::move(other.writeback_)) {}
 
 FileTarget::~FileTarget() {
   if (!owned_) return;
@@ -258,31 +255,10 @@ void FileTarget::trim() {
   if (direct_) (void)direct_->trim();
 }
 
-// Waiting for written pages takes the disk's error out of the descriptor, so that fdatasync() would
-// not report it any more: an error here is as final as one of sync().
 Status FileTarget::pace_writeback(uint64_t offset, uint64_t length) {
-  std::lock_guard lock(writeback_mutex_);
-  // Not every format is written from front to back: what counts is how much is dirty, not where.
-  dirty_bytes_ += length;
-  dirty_.begin = std::min(dirty_.begin, offset);
-  dirty_.end = std::max(dirty_.end, offset + length);
-  if (dirty_bytes_ < (direct_ ? kWritebackBytesBesideDirect : kWritebackBytes)) return {};
-  dirty_bytes_ = 0;
-  Span now = std::exchange(dirty_, {});
-  Span before = std::exchange(under_way_, now);
-  DW_TRY(write_back(now, SYNC_FILE_RANGE_WRITE));
-  if (before.end == 0) return {};
-  return write_back(
-      before, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-}
-
-Status FileTarget::write_back(const Span& span, unsigned flags) {
-  if (::sync_file_range(file_.get(), static_cast<off_t>(span.begin),
-                        static_cast<off_t>(span.end - span.begin), flags) == 0)
-    return {};
-  // Not every file system can; pacing is then left to the kernel.
-  if (errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return {};
-  return failed_for_good(Error::from_errno("cannot write to the disk"));
+  uint64_t piece = direct_ ? kWritebackBytesBesideDirect : kWritebackBytes;
+  Status paced = writeback_.wrote(file_.get(), offset, length, piece);
+  return paced.ok() ? paced : failed_for_good(paced.error());
 }
 
 Status FileTarget::read_at(uint64_t offset, MutableBytes into) {

@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +17,7 @@
 #include "capture/base/fd.h"
 #include "capture/target/direct_appender.h"
 #include "capture/target/dump_store.h"
+#include "capture/target/paced_writeback.h"
 #include "capture/target/reserved_file.h"
 #include "capture/target/sums_file.h"
 #include "capture/target/target.h"
@@ -90,11 +90,6 @@ class FileTarget : public Target {
   [[nodiscard]] std::string path() const override { return display_ + "/" + current_name_; }
 
  private:
-  struct Span {  // of the file, in bytes
-    uint64_t begin = UINT64_MAX;
-    uint64_t end = 0;
-  };
-
   FileTarget() = default;
   // Opens the two directories, which exist.
   static Result<FileTarget> open_directory(int root, const std::string& name,
@@ -117,7 +112,6 @@ class FileTarget : public Target {
   Status sums_done(const Status& status) const;
   Error put_failed(const char* name, const Error& error) const;
   Status pace_writeback(uint64_t offset, uint64_t length);
-  Status write_back(const Span& span, unsigned flags);
 
   Fd root_;       // DIR
   Fd directory_;  // DIR/NAME
@@ -132,10 +126,7 @@ class FileTarget : public Target {
   bool owned_ = false;  // false once moved from
   // Then nothing that was written is certain. Set by any thread that writes.
   std::atomic<bool> sync_failed_ = false;
-  std::mutex writeback_mutex_;
-  uint64_t dirty_bytes_ = 0;  // written to dirty_
-  Span dirty_;                // not handed to the disk yet
-  Span under_way_;            // handed to the disk before that
+  PacedWriteback writeback_;
 };
 
 }  // namespace dw

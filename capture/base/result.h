@@ -72,6 +72,11 @@ class [[nodiscard]] Error {
   char subject_[159] = {};
 };
 
+// Trying again on a new connection may help.
+[[nodiscard]] inline bool is_lost(const Error& error) {
+  return error.kind() == ErrorKind::kLost || error.kind() == ErrorKind::kTimeout;
+}
+
 template <typename T>
 class [[nodiscard]] Result {
  public:

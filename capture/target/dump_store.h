@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "capture/base/byte_source.h"
@@ -51,14 +52,18 @@ class DumpStore {
   // Writes or replaces a small file in the dump folder `name`, made if missing. Durable on return.
   virtual Status put_file(const std::string& name, const char* file, Bytes content) = 0;
 
+  // Removes what a run that was cut off left beside the small file `file` of the dump `name`.
+  virtual void remove_leftovers(const std::string& /*name*/, const char* /*file*/) {}
+
   // Gives the published dump `file` (FILE.incomplete) its final name: all but that was done.
   virtual Status seal_finished(const std::string& name, const std::string& file) = 0;
 
-  // The dump folder `name`, or a file in it, for messages.
+  // The dump folder `name`, for messages.
   [[nodiscard]] virtual std::string display(const std::string& name) const = 0;
-
-  // What create() or reopen() allocates, and what the store itself holds, in bytes.
-  [[nodiscard]] virtual size_t memory_bytes() const = 0;
+  // Its path, if it is a folder that this machine sees: then dumps in it can be opened as files.
+  [[nodiscard]] virtual std::optional<std::string> local_path(const std::string& /*name*/) const {
+    return std::nullopt;
+  }
 };
 
 }  // namespace dw

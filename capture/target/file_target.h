@@ -16,6 +16,7 @@
 
 #include "capture/base/fd.h"
 #include "capture/target/direct_appender.h"
+#include "capture/target/dump_names.h"
 #include "capture/target/dump_store.h"
 #include "capture/target/paced_writeback.h"
 #include "capture/target/reserved_file.h"
@@ -23,19 +24,6 @@
 #include "capture/target/target.h"
 
 namespace dw {
-
-// The same for every format: it is what keeps two captures out of one directory.
-inline constexpr const char* kStagedName = "vmcore.new";
-inline constexpr std::string_view kIncompleteSuffix = ".incomplete";
-
-// What a whole dump is called, by its format.
-inline constexpr const char* kSealedName = "vmcore";
-inline constexpr const char* kIncompleteName = "vmcore.incomplete";
-inline constexpr const char* kZstdStreamName = "vmcore.zst";
-inline constexpr const char* kLz4StreamName = "vmcore.lz4";
-inline constexpr const char* kElfName = "vmcore.elf";
-inline constexpr const char* kDumpNames[] = {kSealedName, kZstdStreamName, kLz4StreamName,
-                                             kElfName};
 
 class FileTarget : public Target {
  public:

@@ -87,6 +87,9 @@ class Target {
   // published -> sealed. Called once, after sync().
   virtual Status seal() = 0;
 
+  // Whether sync() keeps its word: some servers only take what they are sent.
+  [[nodiscard]] virtual bool sync_is_durable() const { return true; }
+
   // What the dump is called now, for messages.
   [[nodiscard]] virtual std::string path() const = 0;
 };

@@ -112,9 +112,4 @@ class FileServer {
   [[nodiscard]] virtual std::string display() const = 0;
 };
 
-// Trying again on a new connection may help.
-[[nodiscard]] inline bool is_lost(const Error& error) {
-  return error.kind() == ErrorKind::kLost || error.kind() == ErrorKind::kTimeout;
-}
-
 }  // namespace dw

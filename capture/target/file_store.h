@@ -1,0 +1,41 @@
+// A directory on a mounted file system that holds dumps. Thread safety: as DumpStore.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "capture/base/fd.h"
+#include "capture/target/dump_store.h"
+
+namespace dw {
+
+class FileStore : public DumpStore {
+ public:
+  // The directory is made, with its parents, if it is missing. Errors name it: not a directory, not
+  // writable, read-only.
+  static Result<std::unique_ptr<FileStore>> open(const std::string& directory);
+
+  Result<StandingDump> look(const std::string& name) override;
+  Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) override;
+  Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
+  Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
+                                                const std::string& file) override;
+  Status put_file(const std::string& name, const char* file, Bytes content) override;
+  void remove_leftovers(const std::string& name, const char* file) override;
+  Status seal_finished(const std::string& name, const std::string& file) override;
+  [[nodiscard]] std::string display(const std::string& name) const override {
+    return directory_ + "/" + name;
+  }
+  [[nodiscard]] std::optional<std::string> local_path(const std::string& name) const override {
+    return display(name);
+  }
+
+ private:
+  FileStore(std::string directory, Fd root)
+      : directory_(std::move(directory)), root_(std::move(root)) {}
+
+  std::string directory_;
+  Fd root_;
+};
+
+}  // namespace dw

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxValueBytes = 1024;
 constexpr uint64_t kMaxSeconds = 7 * 24 * 3600;
+constexpr uint64_t kMaxWaitSeconds = 3600;
 constexpr std::string_view kBlanks = " \t\r";
 
 template <auto Field, uint64_t Low, uint64_t High>
@@ -78,6 +79,7 @@ struct Rule {
 };
 
 constexpr const char* kSecondsExpected = "must be a number of seconds, at most a week";
+constexpr const char* kWaitExpected = "must be a number of seconds, from 1 to 3600";
 constexpr const char* kActionExpected = "must be reboot, poweroff or halt";
 
 constexpr Rule kRules[] = {
@@ -95,8 +97,15 @@ constexpr Rule kRules[] = {
      set_number<&Config::stall_timeout_s, 0, kMaxSeconds>},
     {"capture_timeout", "0, none", kSecondsExpected,
      set_number<&Config::capture_timeout_s, 0, kMaxSeconds>},
+    {"connect_timeout", "10", kWaitExpected,
+     set_number<&Config::connect_timeout_s, 1, kMaxWaitSeconds>},
+    {"reply_timeout", "20", kWaitExpected,
+     set_number<&Config::reply_timeout_s, 1, kMaxWaitSeconds>},
+    {"sync_timeout", "60", kWaitExpected, set_number<&Config::sync_timeout_s, 1, kMaxWaitSeconds>},
     {"ssh_key", "none", "must be a path", set_text<&Config::ssh_key>},
     {"ssh_known_hosts", "none", "must be a path", set_text<&Config::ssh_known_hosts>},
+    {"ssh_connections", "as many as help", "must be a number from 1 to 4",
+     set_number<&Config::ssh_connections, 1, 4>},
     {"nfs_version", "chosen with the server", "must be 3 or 4",
      set_number<&Config::nfs_version, 3, 4>},
     {"final_action", "reboot", kActionExpected, set_action<&Config::final_action>},

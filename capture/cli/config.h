@@ -32,9 +32,13 @@ struct Config {
   std::optional<uint64_t> retry_for_s;
   std::optional<uint64_t> stall_timeout_s;
   std::optional<uint64_t> capture_timeout_s;  // 0: none
+  std::optional<uint64_t> connect_timeout_s;
+  std::optional<uint64_t> reply_timeout_s;
+  std::optional<uint64_t> sync_timeout_s;
   std::string ssh_key;
   std::string ssh_known_hosts;
-  std::optional<uint64_t> nfs_version;  // 3 or 4
+  std::optional<uint64_t> ssh_connections;  // at least 1
+  std::optional<uint64_t> nfs_version;      // 3 or 4
   std::optional<FinalAction> final_action;
   std::optional<FinalAction> failure_action;
   std::string hostname;

@@ -141,8 +141,12 @@ std::vector<std::string> capture_arguments(const Config& config, bool careful,
   arguments.add("--memory-limit", config.memory_limit);
   arguments.add("--retry-for", config.retry_for_s);
   arguments.add("--stall-timeout", config.stall_timeout_s);
+  arguments.add("--connect-timeout", config.connect_timeout_s);
+  arguments.add("--reply-timeout", config.reply_timeout_s);
+  arguments.add("--sync-timeout", config.sync_timeout_s);
   arguments.add("--ssh-key", config.ssh_key);
   arguments.add("--ssh-known-hosts", config.ssh_known_hosts);
+  arguments.add("--ssh-connections", config.ssh_connections);
   arguments.add("--nfs-version", config.nfs_version);
   arguments.add("--hostname", config.hostname);
   arguments.add(targets);

@@ -31,4 +31,7 @@ class Thread {
   bool joinable_ = false;
 };
 
+// Runs entry(argument) on a thread that nobody waits for: it must own what it uses.
+Status start_detached_thread(void (*entry)(void*), void* argument);
+
 }  // namespace dw

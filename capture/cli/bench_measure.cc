@@ -9,7 +9,7 @@
 #include "capture/format/writer_factory.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/window_classifier.h"
-#include "capture/target/file_target.h"
+#include "capture/target/open_store.h"
 
 namespace dw {
 
@@ -232,7 +232,8 @@ std::vector<unsigned> thread_counts(unsigned most) {
 uint64_t capture_memory_bytes(const BenchSetup& setup, const Saving& spec, unsigned threads) {
   PipelineOptions pipeline{.threads = threads, .coding = coding_options(setup, spec)};
   WriterOptions writer{.format = spec.format, .compression = spec.compression};
-  return capture_memory_needs(pipeline, writer, setup.vmcore).with(threads);
+  size_t target = store_memory_bytes(TargetKind::kDirectory);
+  return capture_memory_needs(pipeline, writer, target, setup.vmcore).with(threads);
 }
 
 }  // namespace dw

@@ -1,22 +1,19 @@
 #include "capture/cli/capture_command.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture/cli/capture_options.h"
 #include "capture/cli/capture_report.h"
 #include "capture/cli/capture_sizing.h"
 #include "capture/cli/crash_facts.h"
-#include "capture/cli/directory_capture.h"
 #include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
-#include "capture/cli/save_dump.h"
+#include "capture/cli/target_list.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
-#include "capture/target/pipe_target.h"
 
 namespace dw {
 
@@ -54,55 +51,24 @@ constexpr const char* kHelp =
     "Exit status: 0 complete or already saved, 1 nothing saved, 2 usage or configuration,\n"
     "3 saved but incomplete.\n";
 
-Result<Outcome> capture_to_stdout(const Capture& capture, const Job& job) {
-  DW_ASSIGN(DumpSaver saver,
-            DumpSaver::create(capture, job, []() -> Result<std::unique_ptr<Target>> {
-              DW_ASSIGN(PipeTarget target, PipeTarget::open_stdout());
-              return std::unique_ptr<Target>(std::make_unique<PipeTarget>(std::move(target)));
-            }));
-  return saver.save();
-}
-
-// With several targets the crash may be on a later one already: then nothing is written to those
-// before it.
-bool is_saved_somewhere(const Capture& capture, std::span<const Job> jobs) {
-  return jobs.size() > 1 && std::ranges::any_of(jobs, [&](const Job& job) {
-           return job.target != kStdoutTarget && holds_whole_dump(capture, job);
-         });
-}
-
-// Tries the targets in order. The exit status is that of the best of them.
-int capture_to_first_good_target(const Capture& capture, std::span<const Job> jobs) {
-  if (is_saved_somewhere(capture, jobs)) return kExitComplete;
-  int status = kExitNothing;
-  bool usage = true;  // nothing but that is wrong
-  for (const Job& job : jobs) {
-    Result<Outcome> outcome = job.target == kStdoutTarget ? capture_to_stdout(capture, job)
-                                                          : capture_to_directory(capture, job);
-    if (outcome.ok() && *outcome == Outcome::kComplete) return kExitComplete;
-    if (outcome.ok()) {
-      status = kExitIncomplete;
-      continue;
-    }
-    print_error(outcome.error());
-    usage = usage && outcome.error().kind() == ErrorKind::kUsage;
-  }
-  if (status != kExitNothing) return status;
-  print_message("nothing was saved");
-  return usage ? kExitUsage : kExitNothing;
-}
-
 Result<std::vector<Job>> plan_jobs(const CaptureOptions& options, const Vmcore& vmcore) {
   std::vector<Job> jobs;
   for (const std::string& target : options.targets) {
-    Saving saving = saving_for(options.saving, target);
+    DW_ASSIGN(TargetAddress address, parse_target_address(target));
+    Job job{.target = target,
+            .address = std::move(address),
+            .saving = saving_for(options.saving, target),
+            .dump_level = options.dump_level,
+            .sizes = {}};
     // Told once, not for every target.
-    bool sized = !jobs.empty() && jobs.back().saving.format == saving.format;
-    Result<PipelineOptions> sizes =
-        sized ? jobs.back().sizes : size_pipeline(options, saving, options.dump_level, vmcore);
-    if (!sizes.ok()) return sizes.error();
-    jobs.push_back(
-        {.target = target, .saving = saving, .dump_level = options.dump_level, .sizes = *sizes});
+    bool sized = !jobs.empty() && jobs.back().saving.format == job.saving.format &&
+                 jobs.back().address.kind == job.address.kind;
+    if (sized) {
+      job.sizes = jobs.back().sizes;
+    } else {
+      DW_ASSIGN(job.sizes, size_pipeline(options, job, vmcore));
+    }
+    jobs.push_back(std::move(job));
   }
   return jobs;
 }
@@ -117,9 +83,14 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
   VmcoreLayout layout = find_layout(vmcore);
   print_gaps(layout);
   DW_ASSIGN(std::vector<Job> jobs, plan_jobs(options, vmcore));
-  return capture_to_first_good_target(
-      {.options = options, .vmcore = vmcore, .layout = layout, .facts = facts, .events = events},
-      jobs);
+  std::vector<FailedTarget> failed;
+  Capture capture{.options = options,
+                  .vmcore = vmcore,
+                  .layout = layout,
+                  .facts = facts,
+                  .events = events,
+                  .failed = failed};
+  return capture_to_targets(capture, jobs, failed);
 }
 
 }  // namespace

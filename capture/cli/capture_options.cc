@@ -123,31 +123,24 @@ Status use_saving(const Config& config, bool lenient, CaptureOptions& options) {
   return {};
 }
 
-// A directory by its path or as file:DIR, or standard output. Errors kUsage for kinds of targets
-// that we cannot write to.
-Result<std::string> directory_of(const std::string& target) {
-  constexpr std::string_view kFile = "file:";
-  if (target.starts_with(kFile)) {
-    std::string directory = target.substr(kFile.size());
-    return directory == kStdoutTarget ? "./" + directory : directory;
-  }
-  // dev:, raw:, nfs:, ssh:, and what only looks like a path: host:/export.
-  size_t colon = target.find(':');
-  if (colon != std::string::npos && colon < target.find('/'))
-    return Error(ErrorKind::kUsage, "this kind of target is not supported here")
-        .on(target)
-        .hint("name a directory; one with a colon in its name as ./NAME");
-  return target;
+// As it is written, but a directory by its path alone. Errors kUsage for what we cannot write to.
+Result<std::string> target_of(const std::string& text) {
+  DW_ASSIGN(TargetAddress address, parse_target_address(text));
+  if (address.kind == TargetKind::kDevice)
+    return Error(ErrorKind::kUsage, "only the standalone initrd mounts devices")
+        .on(text)
+        .hint("mount it and name the directory");
+  if (address.kind != TargetKind::kDirectory) return text;
+  return address.path == kStdoutTarget ? "./" + address.path : address.path;
 }
 
 Result<std::string> next_target(const std::string& target, const CaptureOptions& options) {
-  DW_ASSIGN(std::string directory, directory_of(target));
-  if (directory.empty()) return usage("a target without a directory", target);
-  bool again = directory == kStdoutTarget &&
-               std::ranges::find(options.targets, directory) != options.targets.end();
+  DW_ASSIGN(std::string next, target_of(target));
+  bool again =
+      next == kStdoutTarget && std::ranges::find(options.targets, next) != options.targets.end();
   // What follows half a dump is no dump.
   if (again) return usage("standard output can be a target only once", target);
-  return directory;
+  return next;
 }
 
 Status use_targets(const std::vector<std::string>& targets, bool lenient, CaptureOptions& options) {
@@ -161,6 +154,22 @@ Status use_targets(const std::vector<std::string>& targets, bool lenient, Captur
   if (options.targets.empty())
     return Error(ErrorKind::kUsage, "no target").hint("name a directory for the dump");
   return {};
+}
+
+StoreOptions store_options(const Config& config) {
+  StoreOptions stores{.times = {},
+                      .ssh_key = config.ssh_key,
+                      .ssh_known_hosts = config.ssh_known_hosts,
+                      .ssh_connections = static_cast<unsigned>(config.ssh_connections.value_or(0)),
+                      .nfs_version = {}};
+  auto set_ms = [](uint32_t& ms, const std::optional<uint64_t>& seconds) {
+    if (seconds) ms = static_cast<uint32_t>(*seconds * 1000);
+  };
+  set_ms(stores.times.connect_ms, config.connect_timeout_s);
+  set_ms(stores.times.reply_ms, config.reply_timeout_s);
+  set_ms(stores.times.sync_ms, config.sync_timeout_s);
+  if (config.nfs_version) stores.nfs_version = static_cast<int>(*config.nfs_version);
+  return stores;
 }
 
 }  // namespace
@@ -194,6 +203,8 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
     options.threads = static_cast<unsigned>(std::min<uint64_t>(*config.threads, 4096));
   if (config.memory_limit) options.memory_limit = *config.memory_limit;
   options.hostname = config.hostname;
+  if (config.retry_for_s) options.retry_for_s = *config.retry_for_s;
+  options.stores = store_options(config);
   DW_TRY(use_targets(arguments.targets.empty() ? config.targets : arguments.targets, lenient,
                      options));
   DW_TRY(use_saving(config, lenient, options));

@@ -11,18 +11,21 @@
 #include "capture/cli/dump_place.h"
 #include "capture/cli/saving.h"
 #include "capture/report/progress.h"
+#include "capture/target/open_store.h"
 
 namespace dw {
 
 struct CaptureOptions {
   std::string source = "/proc/vmcore";
-  std::vector<std::string> targets;  // in the order in which they are tried
+  std::vector<std::string> targets;  // that parse_target_address() takes, in their order
   int dump_level = 31;
   SavingWish saving;          // for each target by saving_for()
   unsigned threads = 0;       // 0: one for each CPU
   std::string hostname;       // empty: the crashed kernel's
   uint64_t memory_limit = 0;  // bytes; 0: half of what is available
   Resume resume = Resume::kAuto;
+  uint64_t retry_for_s = 60;  // a lost connection, before the next target
+  StoreOptions stores;
   ProgressMode progress = ProgressMode::kPlain;
   bool help = false;
 };

@@ -1,14 +1,10 @@
 #include "capture/cli/capture_report.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
 #include <cinttypes>
 #include <span>
 
-#include "capture/base/fd.h"
 #include "capture/report/message.h"
-#include "capture/target/reserved_file.h"
 
 namespace dw {
 
@@ -32,6 +28,44 @@ JsonObject counts_json(const ClassCounts& counts) {
   return object;
 }
 
+FailedTarget failed_target(const std::string& target, const Error& error) {
+  char why[240];
+  error.format(why, sizeof(why));
+  return {.target = target, .why = why};
+}
+
+namespace {
+
+void add_crash(JsonObject& object, const CrashFacts& facts) {
+  object.add("release", facts.utsname.release)
+      .add("build_id", facts.vmcoreinfo.build_id().value_or(""))
+      .add("nodename", facts.utsname.nodename)
+      .add("crash_time", iso_time(facts.crash_seconds));
+}
+
+void add_failed(JsonObject& object, std::span<const FailedTarget> failed) {
+  if (failed.empty()) return;
+  JsonArray array;
+  for (const FailedTarget& target : failed) {
+    JsonObject one;
+    one.add("target", target.target).add("why", target.why);
+    array.add(one);
+  }
+  object.add("failed_targets", array);
+}
+
+}  // namespace
+
+std::string announcement_text(const CrashFacts& facts, const char* state,
+                              const std::string& saved_to, std::span<const FailedTarget> failed) {
+  JsonObject object;
+  object.add("state", state);
+  if (!saved_to.empty()) object.add("saved_to", saved_to);
+  add_crash(object, facts);
+  add_failed(object, failed);
+  return object.text() + "\n";
+}
+
 std::string report_text(const Saving& saving, int dump_level, const CrashFacts& facts,
                         const ClassCounts& counts, const CaptureReport& report) {
   JsonObject saved;
@@ -40,12 +74,9 @@ std::string report_text(const Saving& saving, int dump_level, const CrashFacts& 
       .add("zero", report.pages.zero)
       .add("missing", report.pages.missing);
   JsonObject object;
-  object.add("state", report.state)
-      .add("release", facts.utsname.release)
-      .add("build_id", facts.vmcoreinfo.build_id().value_or(""))
-      .add("nodename", facts.utsname.nodename)
-      .add("crash_time", iso_time(facts.crash_seconds))
-      .add("dump_level", dump_level)
+  object.add("state", report.state);
+  add_crash(object, facts);
+  object.add("dump_level", dump_level)
       .add("format", name_of(saving.format))
       .add("compression", name_of(saving.compression.compression))
       .add("compression_level", saving.compression.level)
@@ -53,20 +84,23 @@ std::string report_text(const Saving& saving, int dump_level, const CrashFacts& 
       .add("saved_pages", saved)
       .add("bytes", report.bytes)
       .add("elapsed_ms", report.elapsed_ms);
+  if (!report.durable) object.add("durable", false);
+  add_failed(object, report.failed);
   return object.text() + "\n";
 }
 
-Status say_complete(int directory) {
-  Result<Fd> file = open_file_at(directory, kReportName, O_RDONLY | O_NONBLOCK);
+Status say_complete(DumpStore& store, const std::string& name) {
+  Result<std::unique_ptr<ByteSource>> file = store.open_file(name, kReportName);
   if (!file.ok()) return file.error().errno_value() == ENOENT ? Status() : file.error();
+  DW_ASSIGN(std::unique_ptr<ByteReader> reader, (*file)->open_reader());
   std::string text(kReportBytes, '\0');
-  DW_ASSIGN(size_t size, read_up_to_at(file->get(), std::as_writable_bytes(std::span(text)), 0));
+  DW_ASSIGN(size_t size, reader->read_up_to(std::as_writable_bytes(std::span(text)), 0));
   text.resize(size);
   constexpr std::string_view kSaving = "\"saving\"";
   size_t at = text.find(kSaving);
   if (at == std::string::npos) return {};
   text.replace(at, kSaving.size(), "\"complete\"");
-  return ReservedFile::put_once(directory, kReportName, std::as_bytes(std::span(text)));
+  return store.put_file(name, kReportName, std::as_bytes(std::span(text)));
 }
 
 void print_gaps(const VmcoreLayout& layout) {

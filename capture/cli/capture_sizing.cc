@@ -27,17 +27,18 @@ CodingOptions coding_of(const Saving& saving, int dump_level, const Vmcore& vmco
 
 }  // namespace
 
-Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Saving& saving,
-                                      int dump_level, const Vmcore& vmcore) {
+Result<PipelineOptions> size_pipeline(const CaptureOptions& options, const Job& job,
+                                      const Vmcore& vmcore) {
   unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
   if (options.threads > Pipeline::kMaxThreads)
     print_message("%u threads are used, no more help", Pipeline::kMaxThreads);
   PipelineOptions pipeline{.threads = std::min(asked, Pipeline::kMaxThreads),
-                           .coding = coding_of(saving, dump_level, vmcore)};
+                           .coding = coding_of(job.saving, job.dump_level, vmcore)};
   uint64_t limit = options.memory_limit;
   if (limit == 0) limit = available_memory_bytes().value_or(UINT64_MAX) / 2;
   Result<unsigned> fitting =
-      threads_that_fit(capture_memory_needs(pipeline, writer_options(saving, vmcore), vmcore),
+      threads_that_fit(capture_memory_needs(pipeline, writer_options(job.saving, vmcore),
+                                            store_memory_bytes(job.address.kind), vmcore),
                        pipeline.threads, limit);
   bool strict = options.memory_limit != 0 && !is_crash(options);
   if (!fitting.ok() && strict) return fitting.error();

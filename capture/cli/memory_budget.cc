@@ -7,12 +7,11 @@
 #include "capture/kernel/near_pages.h"
 #include "capture/pipeline/vmcore_page_source.h"
 #include "capture/plan/window_classifier.h"
-#include "capture/target/file_target.h"
 
 namespace dw {
 
 MemoryNeeds capture_memory_needs(const PipelineOptions& pipeline, const WriterOptions& writer,
-                                 const Vmcore& vmcore) {
+                                 size_t target_bytes, const Vmcore& vmcore) {
   PipelineOptions none = pipeline;
   none.threads = 0;
   PipelineOptions one = pipeline;
@@ -22,8 +21,7 @@ MemoryNeeds capture_memory_needs(const PipelineOptions& pipeline, const WriterOp
   // A thread judges pages in both passes, with a classifier for each.
   return {.fixed = kProgramBytes +
                    Plan::memory_bytes(vmcore.memory(), !keeps_bitmap(writer.format)) +
-                   writer_memory_bytes(writer) + FileTarget::memory_bytes() +
-                   NearPages::memory_bytes() + fixed,
+                   writer_memory_bytes(writer) + target_bytes + NearPages::memory_bytes() + fixed,
           .per_thread = Pipeline::memory_bytes(one, page_size) - fixed +
                         VmcorePageSource::memory_bytes() + WindowClassifier::memory_bytes()};
 }

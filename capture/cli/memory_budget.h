@@ -23,9 +23,11 @@ struct MemoryNeeds {
 // The program itself: its data, stacks and what the allocator keeps.
 inline constexpr uint64_t kProgramBytes = 768 << 10;
 
-// What a capture of `vmcore` allocates; pipeline.threads does not matter.
+// What a capture of `vmcore` allocates, with `target_bytes` for its target; pipeline.threads does
+// not matter.
 [[nodiscard]] MemoryNeeds capture_memory_needs(const PipelineOptions& pipeline,
-                                               const WriterOptions& writer, const Vmcore& vmcore);
+                                               const WriterOptions& writer, size_t target_bytes,
+                                               const Vmcore& vmcore);
 
 // As many of `wanted` threads as `limit` bytes are enough for. Error kUsage, with the number of
 // bytes that are needed, if that is none.

@@ -62,7 +62,9 @@ void DumpSaver::put_report(const ClassCounts& counts, const char* state, const P
                                  {.state = state,
                                   .pages = pages,
                                   .bytes = writer_->bytes_written(),
-                                  .elapsed_ms = elapsed_ms});
+                                  .elapsed_ms = elapsed_ms,
+                                  .durable = target_->sync_is_durable(),
+                                  .failed = capture_->failed});
   Status put = target_->put_file(kReportName, std::as_bytes(std::span(text)));
   if (!put.ok()) print_warning(put.error());
 }
@@ -121,6 +123,7 @@ Result<PassOneResult> DumpSaver::judge_again() {
 
 Result<Outcome> DumpSaver::save() {
   DW_ASSIGN(PassOneResult result, write_head());
+  published_ = true;
   capture_->events.on_published();
   return write_pages(result, {});
 }
@@ -135,6 +138,7 @@ Result<Outcome> DumpSaver::go_on() {
   DW_ASSIGN(ResumePoint point, writer_->resume(result.plan, remember));
   print_message("%s: going on with an interrupted dump: %" PRIu64 " of %" PRIu64 " pages are there",
                 target_->path().c_str(), point.counts.readable(), result.plan.kept_pages());
+  published_ = true;
   capture_->events.on_published();
   // A dump is worth more than its report.
   Status reserved = target_->reserve_file(kReportName, kReportBytes);
@@ -159,24 +163,32 @@ Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const Resu
   auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
     if (output.error()) return *output.error();
     counts += output.counts();
+    pages_ = counts.total();
     Result<uint64_t> appended = writer_->append(batch, output);
     capture_->events.on_progress();
     progress.update(counts.total(), writer_->bytes_written());
     return appended;
   };
   Status copied = pipeline_.run(pass_one.plan, planned_bits, consume, from.batches);
-  if (!copied.ok() && !writer_->readable_when_cut()) return copied.error();
-  if (!copied.ok()) print_error(copied.error());
+  if (!copied.ok() && (is_lost(copied.error()) || !writer_->readable_when_cut()))
+    return copied.error();
+  if (!copied.ok()) fail(copied.error());
   bool complete = copied.ok() && counts.missing == 0 && counts.changed_chunks == 0;
   Status finished = writer_->finish(complete);
-  if (!finished.ok() && !writer_->readable_when_cut()) return finished.error();
+  if (!finished.ok() && (is_lost(finished.error()) || !writer_->readable_when_cut()))
+    return finished.error();
   // A target that failed once may well fail again; the first failure is the one to read.
-  if (copied.ok() && !finished.ok()) print_error(finished.error());
+  if (copied.ok() && !finished.ok()) fail(finished.error());
   bool failed = !copied.ok() || !finished.ok();
   complete = complete && !failed;
   put_report(pass_one.counts, complete ? "complete" : "incomplete", counts, progress.elapsed_ms());
   if (failed) return report_incomplete(target_->path(), "the target failed");
   return tell_outcome(counts, complete, progress.elapsed_ms());
+}
+
+void DumpSaver::fail(const Error& error) {
+  print_error(error);
+  failure_ = error;
 }
 
 Outcome DumpSaver::tell_outcome(const PageCounts& counts, bool complete, uint64_t elapsed_ms) {

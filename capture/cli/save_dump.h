@@ -4,10 +4,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "capture/base/result.h"
 #include "capture/cli/capture_options.h"
+#include "capture/cli/capture_report.h"
 #include "capture/cli/crash_facts.h"
 #include "capture/format/dump_writer.h"
 #include "capture/kernel/layout.h"
@@ -15,6 +18,7 @@
 #include "capture/plan/pass_one.h"
 #include "capture/report/capture_events.h"
 #include "capture/source/vmcore.h"
+#include "capture/target/address.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -29,11 +33,13 @@ struct Capture {
   const VmcoreLayout& layout;
   const CrashFacts& facts;
   CaptureEvents& events;
+  const std::vector<FailedTarget>& failed;  // the targets before this one
 };
 
 // A target, and how the crash is saved to it.
 struct Job {
-  std::string target;
+  std::string target;  // as it was asked for
+  TargetAddress address;
   Saving saving;
   int dump_level = 31;
   PipelineOptions sizes;
@@ -52,6 +58,14 @@ class DumpSaver {
   // Goes on with the dump on the target. Error kBadInput: that cannot be, and the dump is as it
   // was.
   Result<Outcome> go_on();
+  // Both: an error of a lost connection (is_lost()) tells nothing of what is on the target.
+
+  // Whether somebody may open the dump.
+  [[nodiscard]] bool published() const { return published_; }
+  // What ended it early, if it is incomplete because of that.
+  [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+  // How far it got: pages of the plan, with those that an earlier run wrote.
+  [[nodiscard]] uint64_t pages() const { return pages_; }
 
  private:
   DumpSaver(const Capture& capture, const Job& job, PassOne pass_one, Pipeline pipeline)
@@ -65,6 +79,7 @@ class DumpSaver {
   Result<PassOneResult> judge_again();
   Status begin(const Plan& plan);
   Result<Outcome> write_pages(const PassOneResult& pass_one, const ResumePoint& from);
+  void fail(const Error& error);
   Outcome tell_outcome(const PageCounts& counts, bool complete, uint64_t elapsed_ms);
   void put_report(const ClassCounts& counts, const char* state, const PageCounts& pages,
                   uint64_t elapsed_ms);
@@ -75,6 +90,9 @@ class DumpSaver {
   Pipeline pipeline_;
   std::unique_ptr<Target> target_;
   std::unique_ptr<DumpWriter> writer_;
+  bool published_ = false;
+  uint64_t pages_ = 0;
+  std::optional<Error> failure_;
 };
 
 }  // namespace dw

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
 #include "tests/unit/support/capture.h"
 #include "tests/unit/support/streams.h"
@@ -40,8 +41,9 @@ void put_dump(const TempDir& dir, const std::string& name, const VmcoreBuilder& 
 }
 
 DumpPlace find(const TempDir& dir, const VmcoreBuilder& builder) {
-  Result<DumpPlace> place = find_dump_place(
-      {.directory = dir.path(), .name = kName, .notes = builder.notes()}, Resume::kNever);
+  auto store = std::move(FileStore::open(dir.path()).value());
+  Result<DumpPlace> place = find_dump_place(*store, {.name = kName, .notes = builder.notes()},
+                                            {.resume = Resume::kNever});
   REQUIRE_MESSAGE(place.ok(), text_of(place));
   return std::move(*place);
 }
@@ -199,7 +201,8 @@ TEST_CASE("dump_place: a hundred dumps of one name are too many") {
     REQUIRE(::mkdir((dir / name).c_str(), 0700) == 0);
     write_file(dir / name + "/vmcore", "");
   }
-  Result<DumpPlace> place = find_dump_place(
-      {.directory = dir.path(), .name = kName, .notes = small_crash().notes()}, Resume::kNever);
+  auto store = std::move(FileStore::open(dir.path()).value());
+  Result<DumpPlace> place = find_dump_place(*store, {.name = kName, .notes = small_crash().notes()},
+                                            {.resume = Resume::kNever});
   CHECK(contains(text_of(place), "too many dumps of this host and second; move some of them"));
 }

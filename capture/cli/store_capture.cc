@@ -1,0 +1,166 @@
+#include "capture/cli/store_capture.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "capture/cli/capture_sizing.h"
+#include "capture/cli/dump_description.h"
+#include "capture/cli/dump_place.h"
+#include "capture/cli/retry_clock.h"
+#include "capture/format/journal_header.h"
+#include "capture/report/message.h"
+#include "capture/target/open_store.h"
+
+namespace dw {
+
+namespace {
+
+// Another capture goes on with it at this moment.
+bool is_busy(const Error& error) {
+  return error.errno_value() == EWOULDBLOCK || error.errno_value() == EBUSY;
+}
+
+// A dump is continued as it was begun, whatever is asked for now.
+Result<Job> job_to_go_on(const Capture& capture, const Job& asked, const InterruptedDump& dump) {
+  Job job = asked;
+  job.saving = dump.saving;
+  job.dump_level = dump.dump_level;
+  if (job.saving == asked.saving && job.dump_level == asked.dump_level) return job;
+  print_message("the dump was begun as %s, %s level %d, dump level %d, and goes on like that",
+                std::string(name_of(job.saving.format)).c_str(),
+                std::string(name_of(job.saving.compression.compression)).c_str(),
+                job.saving.compression.level, job.dump_level);
+  DW_ASSIGN(job.sizes, size_pipeline(capture.options, job, capture.vmcore));
+  return job;
+}
+
+// One target and one crash, over all the connections that it takes.
+class StoreCapture {
+ public:
+  StoreCapture(const Capture& capture, const Job& job)
+      : capture_(&capture), job_(&job), crash_(crash_to_place(capture, job)) {}
+
+  Result<Outcome> run() {
+    RetryClock clock(capture_->options.retry_for_s * 1000, capture_->events);
+    for (;;) {
+      Result<Outcome> outcome = on_one_connection();
+      if (outcome.ok() || !is_lost(outcome.error())) return outcome;
+      print_warning(outcome.error());
+      if (!clock.wait(pages_)) return give_up(clock, outcome.error());
+      print_message("%s: trying again", job_->target.c_str());
+    }
+  }
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  Result<Outcome> on_one_connection() {
+    DW_ASSIGN(std::unique_ptr<DumpStore> store,
+              open_store(job_->address, capture_->options.stores));
+    for (;;) {
+      DW_ASSIGN(DumpPlace place, find_dump_place(*store, crash_, which()));
+      path_ = store->display(place.name);
+      if (place.saved_already) {
+        print_message("%s holds this crash already; nothing to do", path_.c_str());
+        return Outcome::kComplete;
+      }
+      if (!place.interrupted) return begin(*store, place);
+      Result<Outcome> outcome = go_on_or_keep(*store, place);
+      if (outcome.ok() || outcome.error().kind() != ErrorKind::kBadInput) return outcome;
+      print_warning(outcome.error());
+      print_message("%s cannot be continued", path_.c_str());
+      refused_.push_back(place.name);
+    }
+  }
+
+  [[nodiscard]] DumpsToGoOn which() const {
+    return {.resume = capture_->options.resume, .begun_here = begun_, .refused = refused_};
+  }
+
+  Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
+    for (const std::string& path : place.left_alone)
+      if (std::ranges::find(told_, path) == told_.end()) {
+        told_.push_back(path);
+        print_message("%s is a dump of this crash, but not whole; it stays, a new one is written",
+                      path.c_str());
+      }
+    DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, *job_, [&] {
+                return store.create(place.name, file_name_of(job_->saving));
+              }));
+    Result<Outcome> outcome = saver.save();
+    if (saver.published()) begun_ = place.name;
+    return noted(saver, std::move(outcome));
+  }
+
+  // Error kBadInput: it cannot be continued, and is as it was.
+  Result<Outcome> go_on(DumpStore& store, const DumpPlace& place) {
+    DW_ASSIGN(Job job, job_to_go_on(*capture_, *job_, *place.interrupted));
+    DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, job, [&] {
+                return store.reopen(place.name, file_name_of(job.saving));
+              }));
+    return noted(saver, saver.go_on());
+  }
+
+  // Whatever fails, part of the crash stands there.
+  Result<Outcome> go_on_or_keep(DumpStore& store, const DumpPlace& place) {
+    begun_ = place.name;
+    Result<Outcome> outcome = go_on(store, place);
+    if (outcome.ok() || outcome.error().kind() == ErrorKind::kBadInput ||
+        is_busy(outcome.error()) || is_lost(outcome.error()))
+      return outcome;
+    print_error(outcome.error());
+    failure_ = outcome.error();
+    return stays_incomplete();
+  }
+
+  Result<Outcome> noted(const DumpSaver& saver, Result<Outcome> outcome) {
+    pages_ = std::max(pages_, saver.pages());
+    if (saver.failure()) failure_ = saver.failure();
+    return outcome;
+  }
+
+  Result<Outcome> give_up(const RetryClock& clock, const Error& error) {
+    print_message("%s: nothing came of trying for %" PRIu64 " s", job_->target.c_str(),
+                  clock.limit_ms() / 1000);
+    failure_ = error;
+    return begun_.empty() ? Result<Outcome>(error) : stays_incomplete();
+  }
+
+  Result<Outcome> stays_incomplete() {
+    print_message("warning: %s stays incomplete; what landed can be read", path_.c_str());
+    return Outcome::kIncomplete;
+  }
+
+  const Capture* capture_;
+  const Job* job_;
+  CrashToPlace crash_;
+  std::string begun_;                 // the folder of the dump that this run began, or goes on with
+  std::vector<std::string> refused_;  // folders of dumps that cannot be gone on with
+  std::vector<std::string> told_;     // paths
+  uint64_t pages_ = 0;                // the most that an attempt got to
+  std::string path_;                  // of the dump's folder
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+CrashToPlace crash_to_place(const Capture& capture, const Job& job) {
+  DumpDescription description = describe_dump(capture.vmcore, capture.facts, job.dump_level);
+  return {.name = dump_name(capture.facts, capture.options.hostname),
+          .notes = capture.vmcore.headers().notes,
+          .identity = crash_identity(description.kdump)};
+}
+
+Result<Saved> capture_to_store(const Capture& capture, const Job& job) {
+  StoreCapture store(capture, job);
+  DW_ASSIGN(Outcome outcome, store.run());
+  return Saved{.outcome = outcome, .path = store.path(), .failure = store.failure()};
+}
+
+}  // namespace dw

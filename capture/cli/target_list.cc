@@ -1,0 +1,132 @@
+#include "capture/cli/target_list.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "capture/cli/announcement.h"
+#include "capture/cli/exit_status.h"
+#include "capture/cli/store_capture.h"
+#include "capture/report/message.h"
+#include "capture/target/pipe_target.h"
+
+namespace dw {
+
+namespace {
+
+Result<Saved> capture_to_stdout(const Capture& capture, const Job& job) {
+  DW_ASSIGN(DumpSaver saver,
+            DumpSaver::create(capture, job, []() -> Result<std::unique_ptr<Target>> {
+              DW_ASSIGN(PipeTarget target, PipeTarget::open_stdout());
+              return std::unique_ptr<Target>(std::make_unique<PipeTarget>(std::move(target)));
+            }));
+  DW_ASSIGN(Outcome outcome, saver.save());
+  return Saved{.outcome = outcome, .path = "standard output", .failure = saver.failure()};
+}
+
+class TargetList {
+ public:
+  TargetList(const Capture& capture, std::span<const Job> jobs, std::vector<FailedTarget>& failed)
+      : capture_(&capture), jobs_(jobs), failed_(&failed) {}
+
+  int run() {
+    if (announces() && announce_first()) return kExitComplete;
+    for (const Job& job : jobs_) {
+      Result<Saved> saved = job.address.kind == TargetKind::kStdout
+                                ? capture_to_stdout(*capture_, job)
+                                : capture_to_store(*capture_, job);
+      if (take(job, saved)) break;
+    }
+    if (announces()) announce_last();
+    if (status_ != kExitNothing) return status_;
+    print_message("nothing was saved");
+    return usage_ ? kExitUsage : kExitNothing;
+  }
+
+ private:
+  // A single directory gets its report with the dump, in the same moment.
+  [[nodiscard]] bool announces() const {
+    return jobs_.size() > 1 || std::ranges::any_of(jobs_, [](const Job& job) {
+             return is_on_network(job.address.kind);
+           });
+  }
+
+  // Whether the dump is complete: nothing else is to be tried.
+  bool take(const Job& job, const Result<Saved>& saved) {
+    if (!saved.ok()) {
+      print_error(saved.error());
+      usage_ = usage_ && saved.error().kind() == ErrorKind::kUsage;
+      failed_->push_back(failed_target(job.target, saved.error()));
+      return false;
+    }
+    has_dump_.push_back(&job);
+    saved_to_ = saved->path;
+    status_ = saved->outcome == Outcome::kComplete ? kExitComplete : kExitIncomplete;
+    if (status_ == kExitComplete) return true;
+    failed_->push_back(saved->failure ? failed_target(job.target, *saved->failure)
+                                      : FailedTarget{.target = job.target, .why = "incomplete"});
+    return false;
+  }
+
+  // Those that a report can be put to, without those that have one with their dump.
+  [[nodiscard]] std::vector<const Job*> without_dump() const {
+    std::vector<const Job*> jobs;
+    for (const Job& job : jobs_)
+      if (job.address.kind != TargetKind::kStdout &&
+          std::ranges::find(has_dump_, &job) == has_dump_.end())
+        jobs.push_back(&job);
+    return jobs;
+  }
+
+  // With several targets the crash may be on a later one already: then nothing is written to those
+  // before it.
+  bool announce_first() {
+    std::vector<const Job*> jobs = without_dump();
+    std::string text = announcement_text(capture_->facts, "starting", {}, {});
+    std::vector<Announced> results = announce(*capture_, jobs, text);
+    for (const Announced& result : results) {
+      if (result.saved_at.empty()) continue;
+      print_message("%s holds this crash already; nothing to do", result.saved_at.c_str());
+      return true;
+    }
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (!results[i].error) continue;
+      char why[400];
+      results[i].error->format(why, sizeof(why));
+      print_message("warning: no report to %s yet: %s", jobs[i]->target.c_str(), why);
+    }
+    return false;
+  }
+
+  // Those that were missed the first time, and what became of the dump for the others.
+  void announce_last() {
+    std::vector<const Job*> jobs = without_dump();
+    if (jobs.empty()) return;
+    const char* state = status_ == kExitComplete     ? "saved elsewhere"
+                        : status_ == kExitIncomplete ? "incomplete elsewhere"
+                                                     : "not saved";
+    std::string text = announcement_text(capture_->facts, state, saved_to_, *failed_);
+    std::vector<Announced> results = announce(*capture_, jobs, text);
+    for (size_t i = 0; i < jobs.size(); ++i)
+      if (!results[i].put)
+        print_message("warning: %s did not take the report", jobs[i]->target.c_str());
+  }
+
+  const Capture* capture_;
+  std::span<const Job> jobs_;
+  std::vector<FailedTarget>* failed_;
+  std::vector<const Job*> has_dump_;  // or part of it
+  std::string saved_to_;              // the last of these
+  int status_ = kExitNothing;
+  bool usage_ = true;  // nothing but that is wrong
+};
+
+}  // namespace
+
+int capture_to_targets(const Capture& capture, std::span<const Job> jobs,
+                       std::vector<FailedTarget>& failed) {
+  return TargetList(capture, jobs, failed).run();
+}
+
+}  // namespace dw

@@ -9,6 +9,7 @@
 #include "capture/cli/exit_status.h"
 #include "capture/cli/saving.h"
 #include "capture/report/message.h"
+#include "capture/target/address.h"
 
 namespace dw {
 
@@ -65,6 +66,32 @@ Status check_saving_of(const Config& config) {
   return {};
 }
 
+// What a target needs besides its own line.
+Status check_target(const Config& config, const std::string& target) {
+  DW_ASSIGN(TargetAddress address, parse_target_address(target));
+  if (address.kind != TargetKind::kSsh) return {};
+  if (config.ssh_key.empty())
+    return Error(ErrorKind::kUsage, "needs a key").on(target).hint("set ssh_key");
+  if (config.ssh_known_hosts.empty())
+    return Error(ErrorKind::kUsage, "needs to know its host")
+        .on(target)
+        .hint("set ssh_known_hosts; ssh-keyscan makes such a file");
+  return {};
+}
+
+// Returns whether all is well; prints what is not.
+bool check_targets(const char* path, const Config& config,
+                   Status (*check_more)(std::string_view target)) {
+  bool good = true;
+  for (const std::string& target : config.targets) {
+    Status status = check_target(config, target);
+    if (status.ok() && check_more != nullptr) status = check_more(target);
+    if (!status.ok()) print_problem(path, status.error());
+    good = good && status.ok();
+  }
+  return good;
+}
+
 }  // namespace
 
 int check_config_command(std::span<const char* const> arguments,
@@ -81,14 +108,9 @@ int check_config_command(std::span<const char* const> arguments,
   for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);
   Status saving = check_saving_of(config);
   if (!saving.ok()) print_problem(options->path, saving.error());
-  bool good = problems.empty() && saving.ok();
-  if (!options->for_initrd) return good ? kExitComplete : kExitUsage;
-  for (const std::string& target : config.targets) {
-    Status status = check_for_initrd(target);
-    if (!status.ok()) print_problem(options->path, status.error());
-    good &= status.ok();
-  }
-  return good ? kExitComplete : kExitUsage;
+  bool targets =
+      check_targets(options->path, config, options->for_initrd ? check_for_initrd : nullptr);
+  return problems.empty() && saving.ok() && targets ? kExitComplete : kExitUsage;
 }
 
 }  // namespace dw

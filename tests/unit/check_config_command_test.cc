@@ -76,6 +76,26 @@ TEST_CASE("check-config: for the initrd every target is a device") {
   CHECK(has(answer.lines[1], "dev:nonsense"));
 }
 
+TEST_CASE("check-config: addresses of targets, and what servers need") {
+  const std::string ssh = "target ssh://kdump@host/var/crash\n";
+  CHECK(check(ssh + "ssh_key /etc/key\nssh_known_hosts /etc/known\n").status == 0);
+  CHECK(check("target nfs://host/export?version=4\ntarget raw:/dev/vdb\n").status == 0);
+  struct Case {
+    std::string config;
+    const char* says;
+  };
+  for (const Case& wrong :
+       {Case{ssh, "ssh_key"}, Case{ssh + "ssh_key /etc/key\n", "ssh_known_hosts"},
+        Case{"target ssh://host/dir\n", "no user"}, Case{"target nfs://host\n", "no directory"},
+        Case{"target host:/export\n", "not known"}, Case{"target raw:vdb\n", "raw:/dev/NAME"}}) {
+    CAPTURE(wrong.config);
+    Answer answer = check(wrong.config);
+    CHECK(answer.status == 2);
+    REQUIRE(answer.lines.size() == 1);
+    CHECK(has(answer.lines[0], wrong.says));
+  }
+}
+
 TEST_CASE("check-config: wrong arguments") {
   CHECK(test::dumpwright({"check-config"}).status == 2);
   CHECK(test::dumpwright({"check-config", "--odd", "/x"}).status == 2);

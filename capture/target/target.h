@@ -33,7 +33,9 @@ class Target {
 
   // As write_at(), for pages: each call goes on where the last one ended. What was taken has its
   // place, but may be held back until the next sync(); until then nobody writes there, nor to the
-  // block of 4 KiB in which the first one begins. Called by one thread, that of write_at() then.
+  // block of 4 KiB in which the first one begins. On a server it may find the disk full when it
+  // arrives there: kNoSpace comes late then, and the next sync() fails. Called by one thread, that
+  // of write_at() then.
   virtual Status append(uint64_t offset, Bytes bytes) { return write_at(offset, bytes); }
 
   // Bytes of the dump's file, with what append() holds back.

@@ -11,7 +11,9 @@
 #include "capture/target/file_target.h"
 #include "capture/target/memory_target.h"
 #include "capture/target/output_file.h"
+#include "capture/target/server/server_target.h"
 #include "tests/fault/crash_target.h"
+#include "tests/unit/support/directory_server.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/temp_dir.h"
 
@@ -32,6 +34,13 @@ Content content_of(const std::string& path) {
 void empty_folder(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().filename() != "lost+found") fs::remove_all(entry.path());
+}
+
+std::map<std::string, Content> files_in(const std::string& folder) {
+  std::map<std::string, Content> files;
+  if (!fs::exists(folder)) return files;
+  for (const std::string& file : tree_of(folder)) files[file] = content_of(folder + "/" + file);
+  return files;
 }
 
 template <typename T>
@@ -60,13 +69,7 @@ class FileKind : public TargetKind {
                                                     folder_ + "/" + kDumpFolder, kSealedName));
     return std::unique_ptr<Target>(std::make_unique<FileTarget>(std::move(target)));
   }
-  std::map<std::string, Content> files() override {
-    std::map<std::string, Content> files;
-    if (!fs::exists(dump_folder())) return files;
-    for (const std::string& file : tree_of(dump_folder()))
-      files[file] = content_of(dump_folder() + "/" + file);
-    return files;
-  }
+  std::map<std::string, Content> files() override { return files_in(dump_folder()); }
   void place(const std::string& name, const std::string& content) override {
     write_file(dump_folder() + "/" + name, content);
   }
@@ -102,6 +105,45 @@ class LoopKind : public FileKind {
       : FileKind(type, disk->path()), disk_(std::move(disk)) {}
 
   std::unique_ptr<LoopDisk> disk_;
+};
+
+// A ServerTarget on a server that does all that it may.
+class ServerKind : public TargetKind {
+ public:
+  [[nodiscard]] const char* name() const override { return "server"; }
+  [[nodiscard]] TargetTraits traits() const override { return {.named = true, .reopens = true}; }
+  void reset() override {
+    check();
+    empty_folder(dir_.path());
+  }
+  std::unique_ptr<Target> create() override {
+    connect();
+    return std::move(ServerTarget::create(*server_, kDumpFolder, kSealedName).value());
+  }
+  Result<std::unique_ptr<Target>> reopen() override {
+    connect();
+    DW_ASSIGN(std::unique_ptr<ServerTarget> target,
+              ServerTarget::reopen(*server_, kDumpFolder, kSealedName));
+    return std::unique_ptr<Target>(std::move(target));
+  }
+  std::map<std::string, Content> files() override { return files_in(dir_ / kDumpFolder); }
+  void place(const std::string& name, const std::string& content) override {
+    write_file(dir_ / kDumpFolder + "/" + name, content);
+  }
+
+ private:
+  void connect() {
+    check();
+    server_ = std::make_unique<DirectoryServer>(disk_, ServerFaults{.seed = ++connections_});
+  }
+  void check() const {
+    if (server_ && server_->misuses() > 0) throw std::logic_error("the server was used wrongly");
+  }
+
+  TempDir dir_;
+  ServerDisk disk_{dir_.path()};
+  std::unique_ptr<DirectoryServer> server_;
+  uint64_t connections_ = 0;
 };
 
 class OutputKind : public TargetKind {
@@ -173,6 +215,7 @@ std::vector<std::unique_ptr<TargetKind>> make_target_kinds() {
   kinds.push_back(std::make_unique<LoopKind>("ext4", 40));
   kinds.push_back(std::make_unique<LoopKind>("ext2", 40));  // cannot reserve space
   kinds.push_back(std::make_unique<LoopKind>("xfs", 300));
+  kinds.push_back(std::make_unique<ServerKind>());
   kinds.push_back(std::make_unique<OutputKind>());
   kinds.push_back(std::make_unique<MemoryKind>());
   kinds.push_back(std::make_unique<CrashKind>());

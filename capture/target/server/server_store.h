@@ -1,0 +1,39 @@
+// A directory on a server that holds dumps.
+//
+// Thread safety: as DumpStore; of it, its targets and its sources only one is used at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "capture/target/dump_store.h"
+#include "capture/target/server/file_server.h"
+
+namespace dw {
+
+class ServerStore : public DumpStore {
+ public:
+  explicit ServerStore(std::unique_ptr<FileServer> server) : server_(std::move(server)) {}
+
+  Result<StandingDump> look(const std::string& name) override;
+  Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) override;
+  Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
+  Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
+                                                const std::string& file) override;
+  Status put_file(const std::string& name, const char* file, Bytes content) override;
+  Status seal_finished(const std::string& name, const std::string& file) override;
+  [[nodiscard]] std::string display(const std::string& name) const override {
+    return server_->display() + "/" + name;
+  }
+  // What one target and one source allocate, and the server.
+  [[nodiscard]] size_t memory_bytes() const override;
+
+  [[nodiscard]] ServerPromises promises() const { return server_->promises(); }
+
+ private:
+  [[nodiscard]] Error failed(const Error& error, const std::string& path) const;
+
+  std::unique_ptr<FileServer> server_;
+};
+
+}  // namespace dw

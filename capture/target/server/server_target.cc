@@ -1,0 +1,331 @@
+#include "capture/target/server/server_target.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "capture/base/checked.h"
+#include "capture/target/file_steps.h"
+#include "capture/target/file_target.h"
+#include "capture/target/sums_file.h"
+
+namespace dw {
+
+namespace {
+
+using Open = FileServer::Open;
+
+constexpr const char* kRunningHint = "another capture of this crash is running";
+
+std::string incomplete_name(const std::string& dump) {
+  return dump + std::string(kIncompleteSuffix);
+}
+
+bool is_missing(const Error& error) { return error.errno_value() == ENOENT; }
+
+Error taken_by_another() {
+  return Error::from_errno("was taken by another capture", EBUSY).hint(kRunningHint);
+}
+
+// Not the same for two captures.
+uint64_t some_length() {
+  uint32_t random = 0;
+  if (::getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+    random = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&random) >> 4);
+  return 1 + random % (1 << 20);
+}
+
+}  // namespace
+
+Result<StandingDump> ServerTarget::look(FileServer& server, const std::string& name) {
+  DW_ASSIGN(ServerEntry folder, server.look(name));
+  if (folder.kind == ServerEntry::Kind::kNothing) return StandingDump{};
+  if (folder.kind != ServerEntry::Kind::kDirectory)
+    return StandingDump{.standing = Standing::kOther, .file = {}};
+  for (Standing standing : {Standing::kSealed, Standing::kIncomplete}) {
+    for (const char* dump : kDumpNames) {
+      std::string file = standing == Standing::kSealed ? dump : incomplete_name(dump);
+      DW_ASSIGN(ServerEntry entry, server.look(name + "/" + file));
+      if (entry.kind != ServerEntry::Kind::kNothing)
+        return StandingDump{.standing = standing, .file = file};
+    }
+  }
+  return StandingDump{};
+}
+
+ServerTarget::ServerTarget(FileServer& server, const std::string& name, const char* file)
+    : server_(&server),
+      name_(name),
+      display_(server.display() + "/" + name),
+      file_name_(file),
+      current_name_(kStagedName) {}
+
+Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
+                                                           const std::string& name,
+                                                           const char* file) {
+  Status made = server.make_directory(name);
+  if (!made.ok() && made.error().errno_value() != EEXIST) return with_hint(made.error());
+  std::unique_ptr<ServerTarget> target(new ServerTarget(server, name, file));
+  Status staged = target->told(target->stage());
+  if (staged.ok()) return target;
+  // Leaves no empty folder behind; one with something in it stays.
+  target.reset();
+  (void)server.remove_directory(name);
+  return staged.error();
+}
+
+Status ServerTarget::stage() {
+  DW_TRY(take_name());
+  DW_TRY(check_alone());
+  // Of a run that was cut off, as a staged file may be.
+  return remove_if_there(kSumsName);
+}
+
+// Never the same file again: what another run still has on its way to it must not end up in ours.
+Status ServerTarget::take_name() {
+  Status made = open_dump(Open::kCreate);
+  if (!made.ok() && made.error().errno_value() == EEXIST) {
+    DW_TRY(remove_if_there(kStagedName));
+    made = open_dump(Open::kCreate);
+    if (!made.ok() && made.error().errno_value() == EEXIST) return taken_by_another();
+  }
+  DW_TRY(made);
+  owns_staged_ = true;
+  return {};
+}
+
+// If the staged file was published meanwhile, the sums are not ours.
+Status ServerTarget::check_alone() {
+  DW_ASSIGN(StandingDump other, look(*server_, name_));
+  if (other.standing == Standing::kNothing) return {};
+  return taken_by_another();
+}
+
+Status ServerTarget::remove_if_there(const std::string& name) {
+  Status removed = server_->remove(at(name));
+  return !removed.ok() && is_missing(removed.error()) ? Status() : removed;
+}
+
+Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
+                                                           const std::string& name,
+                                                           const char* file) {
+  std::unique_ptr<ServerTarget> target(new ServerTarget(server, name, file));
+  target->current_name_ = incomplete_name(file);
+  DW_TRY(target->told(target->open_dump(Open::kReadWrite)));
+  Status opened = target->open_sums(Open::kReadWrite);
+  if (!opened.ok() && is_missing(opened.error())) opened = target->open_sums(Open::kCreate);
+  DW_TRY(target->told(opened, kSumsName));
+  // What is read from now on may stand in the server's memory only.
+  DW_TRY(target->sync());
+  return target;
+}
+
+Status ServerTarget::open_dump(Open how) {
+  DW_ASSIGN(std::unique_ptr<ServerFile> file, server_->open(at(current_name_), how));
+  DW_ASSIGN(dump_, RemoteFile::open(std::move(file), kDumpMemory));
+  return {};
+}
+
+Status ServerTarget::open_sums(Open how) {
+  DW_ASSIGN(std::unique_ptr<ServerFile> file, server_->open(at(kSumsName), how));
+  DW_ASSIGN(sums_, RemoteFile::open(std::move(file), kSumsMemory));
+  sums_size_ = sums_->size();
+  return {};
+}
+
+ServerTarget::~ServerTarget() {
+  if (!dump_) return;
+  for (RemoteSmallFile& file : reserved_) file.remove_spares();
+  if (!owns_staged_) {
+    (void)trim_sums();
+    return;
+  }
+  bool had_sums = sums_.has_value();
+  sums_.reset();
+  dump_.reset();
+  // Without its name neither the sums nor the folder are ours.
+  if (!server_->remove(at(kStagedName)).ok()) return;
+  if (had_sums) (void)server_->remove(at(kSumsName));
+  (void)server_->remove_directory(name_);
+}
+
+Status ServerTarget::told(const Status& status) const { return told(status, current_name_); }
+
+Status ServerTarget::told(const Status& status, const std::string& name) const {
+  if (status.ok()) return {};
+  return with_hint(Error(status.error()).on(display_ + "/" + name));
+}
+
+// Before the server's disk is filled with zeros in vain.
+Status ServerTarget::check_room(uint64_t bytes) {
+  DW_ASSIGN(std::optional<uint64_t> free, server_->free_bytes());
+  if (!free || bytes <= *free) return {};
+  return Error::from_errno("cannot reserve space", ENOSPC);
+}
+
+Status ServerTarget::preallocate(uint64_t offset, uint64_t length) {
+  std::lock_guard lock(mutex_);
+  DW_TRY(told(check_room(length)));
+  uint64_t before = dump_->size();
+  Status made = dump_->write_zeros(offset, offset + length);
+  if (!made.ok() && made.error().kind() == ErrorKind::kNoSpace) (void)dump_->truncate(before);
+  return told(made);
+}
+
+Status ServerTarget::write_at(uint64_t offset, Bytes bytes) {
+  std::lock_guard lock(mutex_);
+  return told(dump_->write(offset, bytes));
+}
+
+Status ServerTarget::read_at(uint64_t offset, MutableBytes into) {
+  std::lock_guard lock(mutex_);
+  return told(dump_->read(offset, into));
+}
+
+Status ServerTarget::append(uint64_t offset, Bytes bytes) {
+  std::lock_guard lock(mutex_);
+  return told(dump_->append(offset, bytes));
+}
+
+Result<uint64_t> ServerTarget::size() {
+  std::lock_guard lock(mutex_);
+  return dump_->size();
+}
+
+Status ServerTarget::truncate(uint64_t length) {
+  std::lock_guard lock(mutex_);
+  return told(dump_->truncate(length));
+}
+
+Result<RemoteFile*> ServerTarget::sums() {
+  if (!sums_) {
+    Status made = open_sums(Open::kCreate);
+    if (!made.ok() && made.error().errno_value() == EEXIST) made = taken_by_another();
+    DW_TRY(told(made, kSumsName));
+  }
+  return &*sums_;
+}
+
+Status ServerTarget::append_sums(Bytes bytes) {
+  std::lock_guard lock(mutex_);
+  DW_ASSIGN(RemoteFile * sums, this->sums());
+  DW_TRY(told(sums->write(sums_size_, bytes), kSumsName));
+  sums_size_ += bytes.size();
+  return {};
+}
+
+Status ServerTarget::read_sums(uint64_t offset, MutableBytes into) {
+  std::lock_guard lock(mutex_);
+  DW_ASSIGN(RemoteFile * sums, this->sums());
+  return told(sums->read(offset, into), kSumsName);
+}
+
+Result<uint64_t> ServerTarget::sums_size() {
+  std::lock_guard lock(mutex_);
+  return sums_size_;
+}
+
+Status ServerTarget::preallocate_sums(uint64_t length) {
+  std::lock_guard lock(mutex_);
+  DW_ASSIGN(RemoteFile * sums, this->sums());
+  if (length <= sums->size()) return {};
+  DW_TRY(told(check_room(length - sums->size()), kSumsName));
+  sums_have_room_ = true;
+  return told(sums->write_zeros(sums->size(), length), kSumsName);
+}
+
+Status ServerTarget::cut_sums(uint64_t size) {
+  std::lock_guard lock(mutex_);
+  DW_ASSIGN(RemoteFile * sums, this->sums());
+  DW_TRY(told(sums->truncate(size), kSumsName));
+  sums_size_ = size;
+  sums_have_room_ = false;
+  return {};
+}
+
+// Room that stays is of no harm: neither records nor zeros are.
+Status ServerTarget::trim_sums() {
+  if (!sums_ || !sums_have_room_) return {};
+  DW_TRY(sums_->truncate(sums_size_));
+  sums_have_room_ = false;
+  return {};
+}
+
+Status ServerTarget::reserve_file(const char* name, size_t bytes) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(reserved_, [&](const RemoteSmallFile& other) { return other.path() == at(name); });
+  Result<RemoteSmallFile> file = RemoteSmallFile::create(*server_, at(name), bytes);
+  if (!file.ok()) return told(file.error(), name);
+  reserved_.push_back(std::move(*file));
+  return {};
+}
+
+Status ServerTarget::put_file(const char* name, Bytes content) {
+  std::lock_guard lock(mutex_);
+  for (auto file = reserved_.begin(); file != reserved_.end(); ++file) {
+    if (file->path() != at(name)) continue;
+    DW_TRY(told(file->put(content), name));
+    if (current_name_ != file_name_) return {};
+    file->remove_spares();
+    reserved_.erase(file);
+    return {};
+  }
+  return told(RemoteSmallFile::put_once(*server_, at(name), content), name);
+}
+
+std::optional<uint64_t> ServerTarget::free_bytes() {
+  std::lock_guard lock(mutex_);
+  Result<std::optional<uint64_t>> free = server_->free_bytes();
+  return free.ok() ? *free : std::nullopt;
+}
+
+Status ServerTarget::sync() {
+  std::lock_guard lock(mutex_);
+  return sync_all();
+}
+
+Status ServerTarget::sync_all() {
+  if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
+  Status synced = told(dump_->commit());
+  if (synced.ok() && sums_) synced = told(sums_->commit(), kSumsName);
+  if (!synced.ok()) sync_failed_ = true;
+  return synced;
+}
+
+// The server tells no more of a file than its length: if the name's changes with ours, it is ours.
+Status ServerTarget::check_still_named() {
+  uint64_t length = dump_->size();
+  uint64_t longer = length + some_length();
+  DW_TRY(dump_->truncate(longer));
+  DW_ASSIGN(ServerEntry named, server_->look(at(current_name_)));
+  DW_TRY(dump_->truncate(length));
+  if (named.kind == ServerEntry::Kind::kFile && named.size == longer) return dump_->commit();
+  owns_staged_ = false;
+  return taken_by_another();
+}
+
+Status ServerTarget::rename_to(const std::string& name) {
+  if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
+  DW_TRY(told(server_->rename(at(current_name_), at(name))));
+  current_name_ = name;
+  return {};
+}
+
+Status ServerTarget::publish() {
+  std::lock_guard lock(mutex_);
+  DW_TRY(told(check_still_named()));
+  DW_TRY(rename_to(incomplete_name(file_name_)));
+  owns_staged_ = false;
+  return {};
+}
+
+Status ServerTarget::seal() {
+  std::lock_guard lock(mutex_);
+  DW_TRY(told(trim_sums(), kSumsName));
+  DW_TRY(sync_all());
+  return rename_to(file_name_);
+}
+
+}  // namespace dw

@@ -101,3 +101,12 @@ TEST_CASE("server store: a small file is written, and replaced, and whole whenev
     CHECK(place.dir.tree() == std::vector<std::string>{"host-1", "host-1/report"});
   }
 }
+
+TEST_CASE("server store: what a run that was cut off left beside a small file is removed") {
+  Place place;
+  for (const char* file : {"report", "report.new", "report.spare", "other.new"})
+    place.put(std::string("host-1/") + file, "text");
+  place.store.remove_leftovers("host-1", "report");
+  CHECK(place.dir.tree() ==
+        std::vector<std::string>{"host-1", "host-1/other.new", "host-1/report"});
+}

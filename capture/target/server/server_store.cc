@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "capture/target/dump_names.h"
 #include "capture/target/file_steps.h"
-#include "capture/target/file_target.h"
 #include "capture/target/server/remote_small_file.h"
 #include "capture/target/server/server_source.h"
 #include "capture/target/server/server_target.h"
@@ -55,6 +55,10 @@ Status ServerStore::put_file(const std::string& name, const char* file, Bytes co
   if (!made.ok() && made.error().errno_value() != EEXIST) return failed(made.error(), name);
   Status put = RemoteSmallFile::put_once(*server_, path, content);
   return put.ok() ? put : failed(put.error(), path);
+}
+
+void ServerStore::remove_leftovers(const std::string& name, const char* file) {
+  RemoteSmallFile::remove_spares(*server_, name + "/" + file);
 }
 
 Status ServerStore::seal_finished(const std::string& name, const std::string& file) {

@@ -21,12 +21,13 @@ class ServerStore : public DumpStore {
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;
   Status put_file(const std::string& name, const char* file, Bytes content) override;
+  void remove_leftovers(const std::string& name, const char* file) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
   [[nodiscard]] std::string display(const std::string& name) const override {
     return server_->display() + "/" + name;
   }
-  // What one target and one source allocate, and the server.
-  [[nodiscard]] size_t memory_bytes() const override;
+  // What one target allocates, and the server, in bytes.
+  [[nodiscard]] size_t memory_bytes() const;
 
   [[nodiscard]] ServerPromises promises() const { return server_->promises(); }
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "capture/base/checked.h"
+#include "capture/target/dump_names.h"
 #include "capture/target/file_steps.h"
-#include "capture/target/file_target.h"
 #include "capture/target/sums_file.h"
 
 namespace dw {

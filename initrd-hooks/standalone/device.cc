@@ -12,8 +12,8 @@
 
 #include "capture/base/fd.h"
 #include "capture/cli/config.h"
+#include "capture/target/raw/raid_member.h"
 #include "initrd-hooks/standalone/partition_uuid.h"
-#include "initrd-hooks/standalone/raid_member.h"
 
 namespace dw {
 

@@ -1,3 +1,5 @@
+#include "capture/target/raw/raid_member.h"
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -6,7 +8,6 @@
 
 #include "capture/base/fd.h"
 #include "initrd-hooks/standalone/device.h"
-#include "initrd-hooks/standalone/raid_member.h"
 #include "tests/unit/support/temp_dir.h"
 
 using namespace dw;

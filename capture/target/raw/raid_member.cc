@@ -1,4 +1,4 @@
-#include "initrd-hooks/standalone/raid_member.h"
+#include "capture/target/raw/raid_member.h"
 
 #include "capture/base/fd.h"
 

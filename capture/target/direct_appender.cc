@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "capture/base/checked.h"
 #include "capture/target/file_steps.h"
@@ -51,6 +52,18 @@ std::optional<DirectAppender> DirectAppender::create(int directory, const char* 
   return DirectAppender(std::move(*direct), fd, std::move(*buffer));
 }
 
+std::optional<DirectAppender> DirectAppender::create_on_device(int fd) {
+  if (in_memory(fd)) return std::nullopt;
+  std::string path = "/proc/self/fd/" + std::to_string(fd);
+  Result<Fd> direct = open_file(path.c_str(), O_WRONLY | O_DIRECT);
+  if (!direct.ok()) return std::nullopt;
+  Result<Buffer> buffer = Buffer::allocate(kBufferBytes);
+  if (!buffer.ok()) return std::nullopt;
+  DirectAppender appender(std::move(*direct), fd, std::move(*buffer));
+  appender.reserves_ = false;
+  return appender;
+}
+
 size_t DirectAppender::memory_bytes() { return kBufferBytes; }
 
 // In the middle of a block: then what stands in front of it is written again with it.
@@ -65,7 +78,7 @@ Status DirectAppender::begin_at(uint64_t offset) {
 }
 
 Status DirectAppender::reserve(uint64_t end) {
-  if (end <= reserved_end_) return {};
+  if (!reserves_ || end <= reserved_end_) return {};
   uint64_t wanted = align_up(end, kBlock) + room_ahead(fd_);
   Result<bool> reserved = reserve_range(fd_, reserved_end_, wanted);
   if (!reserved.ok()) {
@@ -131,6 +144,7 @@ Status DirectAppender::flush() {
 }
 
 Status DirectAppender::trim() {
+  if (!reserves_) return {};
   DW_TRY(give_back_room(fd_));
   reserved_end_ = buffer_begin_;
   return {};

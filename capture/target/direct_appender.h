@@ -23,6 +23,9 @@ class DirectAppender {
   // or is not possible: file systems in memory, no O_DIRECT, no fallocate(2), no memory for the
   // buffer.
   static std::optional<DirectAppender> create(int directory, const char* name, int fd);
+  // For a block device that is open as `fd`: offsets are those of the device, and all of it is
+  // there to be written to. Nothing as above; a regular file will do.
+  static std::optional<DirectAppender> create_on_device(int fd);
   [[nodiscard]] static size_t memory_bytes();
 
   // Goes on where the last call ended; the first may begin anywhere. Error kNoSpace: where space
@@ -59,6 +62,7 @@ class DirectAppender {
   Fd direct_;
   int fd_;
   Buffer buffer_;
+  bool reserves_ = true;  // space is asked for before it is written to
   bool begun_ = false;
   uint64_t buffer_begin_ = 0;  // offset of the buffer in the file, a multiple of the block
   size_t used_ = 0;            // bytes in it

@@ -4,6 +4,7 @@
 
 #include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
+#include "capture/target/raw/raw_store.h"
 
 namespace dw {
 
@@ -26,6 +27,8 @@ Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
     case TargetKind::kDirectory:
       return as_store(FileStore::open(address.path));
     case TargetKind::kRaw:
+      return as_store(
+          RawStore::open(address.path, {.force = address.force, .overwrite = address.overwrite}));
     case TargetKind::kNfs:
     case TargetKind::kSsh:
     case TargetKind::kStdout:

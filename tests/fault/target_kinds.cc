@@ -1,9 +1,11 @@
 #include "tests/fault/target_kinds.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -11,6 +13,8 @@
 #include "capture/target/file_target.h"
 #include "capture/target/memory_target.h"
 #include "capture/target/output_file.h"
+#include "capture/target/raw/raw_contents.h"
+#include "capture/target/raw/raw_store.h"
 #include "capture/target/server/server_target.h"
 #include "tests/fault/crash_target.h"
 #include "tests/unit/support/directory_server.h"
@@ -146,6 +150,93 @@ class ServerKind : public TargetKind {
   uint64_t connections_ = 0;
 };
 
+// A partition full of what nobody may ever see.
+class RawKind : public TargetKind {
+ public:
+  RawKind(const char* name, std::string device, uint64_t bytes)
+      : name_(name), device_(std::move(device)), old_(bytes, '\xA5') {}
+
+  [[nodiscard]] const char* name() const override { return name_; }
+  [[nodiscard]] TargetTraits traits() const override { return {.reopens = true}; }
+  void reset() override {
+    store_.reset();
+    write_over(device_, old_);
+  }
+  std::unique_ptr<Target> create() override {
+    open();
+    return std::move(store_->create(kDumpFolder, kSealedName).value());
+  }
+  Result<std::unique_ptr<Target>> reopen() override {
+    open();
+    return store_->reopen(kDumpFolder, kSealedName);
+  }
+  std::map<std::string, Content> files() override {
+    std::map<std::string, Content> files;
+    Result<RawContents> there = RawContents::open(device_);
+    if (!there.ok()) return files;
+    for (const std::string& file : {there->dump_name(), std::string(kSumsName)}) {
+      Result<ReadableFile> part = there->open_file(file);
+      if (!part.ok()) continue;
+      Content& content = files[file];
+      content.resize(file_size(part->get()).value());
+      if (!read_exact_at(part->get(), content, 0).ok()) throw std::runtime_error("cannot read");
+    }
+    return files;
+  }
+
+ private:
+  void open() {
+    store_.reset();
+    store_ = std::move(RawStore::open(device_, {.force = true, .overwrite = true}).value());
+  }
+  static void write_over(const std::string& path, const std::string& content) {
+    Result<Fd> fd = open_file(path.c_str(), O_WRONLY);
+    if (!fd.ok() || !write_all_at(fd->get(), std::as_bytes(std::span(content)), 0).ok())
+      throw std::runtime_error("cannot write to " + path);
+  }
+
+  const char* name_;
+  std::string device_;
+  std::string old_;
+  std::unique_ptr<RawStore> store_;
+};
+
+constexpr unsigned kRawKib = 12 << 10;
+
+class RawDeviceKind : public RawKind {
+ public:
+  RawDeviceKind() : RawDeviceKind(std::make_unique<LoopDevice>(kRawKib)) {}
+
+ private:
+  explicit RawDeviceKind(std::unique_ptr<LoopDevice> device)
+      : RawKind("partition", device->path(), device->bytes()), device_(std::move(device)) {}
+
+  std::unique_ptr<LoopDevice> device_;
+};
+
+// Without O_DIRECT, where that needs a disk.
+class RawFileKind : public RawKind {
+ public:
+  RawFileKind() : RawFileKind(std::make_unique<TempDir>()) {}
+
+ private:
+  explicit RawFileKind(std::unique_ptr<TempDir> dir)
+      : RawKind("file as a partition", *dir / "disk/image", uint64_t{kRawKib} << 10),
+        dir_(std::move(dir)) {}
+
+  struct Disk {
+    explicit Disk(const std::string& folder) {
+      fs::create_directory(folder);
+      disk.emplace(folder, "size=40m");
+      write_file(folder + "/image", "");
+    }
+    std::optional<SmallDisk> disk;
+  };
+
+  std::unique_ptr<TempDir> dir_;
+  Disk disk_{*dir_ / "disk"};
+};
+
 class OutputKind : public TargetKind {
  public:
   [[nodiscard]] const char* name() const override { return "output file"; }
@@ -216,6 +307,8 @@ std::vector<std::unique_ptr<TargetKind>> make_target_kinds() {
   kinds.push_back(std::make_unique<LoopKind>("ext2", 40));  // cannot reserve space
   kinds.push_back(std::make_unique<LoopKind>("xfs", 300));
   kinds.push_back(std::make_unique<ServerKind>());
+  kinds.push_back(std::make_unique<RawDeviceKind>());
+  kinds.push_back(std::make_unique<RawFileKind>());
   kinds.push_back(std::make_unique<OutputKind>());
   kinds.push_back(std::make_unique<MemoryKind>());
   kinds.push_back(std::make_unique<CrashKind>());

@@ -37,11 +37,12 @@ void SmallDisk::make_read_only() {
 
 namespace {
 
-void must_run(const std::vector<std::string>& arguments) {
+Outcome run_tool(const std::vector<std::string>& arguments) {
   std::vector<std::string> with_path = {"/usr/bin/env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
   with_path.insert(with_path.end(), arguments.begin(), arguments.end());
   Outcome outcome = run(with_path);
   if (outcome.status != 0) throw std::runtime_error(arguments[0] + ": " + outcome.err);
+  return outcome;
 }
 
 // Space of the largest pieces that there are.
@@ -60,6 +61,36 @@ void write_all(int fd) {
 }
 
 }  // namespace
+
+void must_run(const std::vector<std::string>& arguments) { run_tool(arguments); }
+
+LoopDevice::LoopDevice(unsigned size_kib) : bytes_(uint64_t{size_kib} << 10) {
+  std::string image = image_folder_ / "image";
+  must_run({"truncate", "-s", std::to_string(bytes_), image});
+  path_ = run_tool({"losetup", "--find", "--show", image}).out;
+  while (path_.ends_with('\n')) path_.pop_back();
+}
+
+LoopDevice::~LoopDevice() {
+  if (run({"/usr/bin/env", "PATH=/usr/sbin:/sbin", "losetup", "--detach", path_}).status != 0)
+    std::fprintf(stderr, "cannot detach %s\n", path_.c_str());
+}
+
+std::string LoopDevice::content() const { return read_file(path_); }
+
+void LoopDevice::set_content(std::string_view content) const {
+  int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) throw std::runtime_error("cannot open " + path_);
+  bool written = true;
+  for (size_t done = 0; written && done < content.size();) {
+    ssize_t n =
+        ::pwrite(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
+    written = n > 0;
+    if (written) done += static_cast<size_t>(n);
+  }
+  ::close(fd);
+  if (!written) throw std::runtime_error("cannot write to " + path_);
+}
 
 LoopDisk::LoopDisk(const std::string& type, unsigned size_mib) {
   std::string image = image_folder_ / "image";

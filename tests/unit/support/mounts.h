@@ -1,7 +1,10 @@
 // Small file systems of a test's own, in a mount namespace that ends with the test program.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/unit/support/temp_dir.h"
 
@@ -41,6 +44,30 @@ class LoopDisk {
   SmallDisk image_disk_{image_folder_.path(), "size=1g"};
   TempDir folder_;
 };
+
+// A block device of `size_kib`; what it holds is in memory.
+class LoopDevice {
+ public:
+  explicit LoopDevice(unsigned size_kib);
+  LoopDevice(const LoopDevice&) = delete;
+  LoopDevice& operator=(const LoopDevice&) = delete;
+  ~LoopDevice();
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  // Of all of it.
+  [[nodiscard]] std::string content() const;
+  void set_content(std::string_view content) const;
+
+ private:
+  uint64_t bytes_;
+  TempDir image_folder_;
+  SmallDisk image_disk_{image_folder_.path(), "size=1g"};
+  std::string path_;
+};
+
+// mkfs, mkswap and the like; throws if it fails.
+void must_run(const std::vector<std::string>& arguments);
 
 // Takes all space of a file system that is still free, with the file `path`; some bytes less than a
 // block may be left.

@@ -77,6 +77,10 @@ class Program:
         return [str(self.executable), "capture", "--source", str(vmcore), "-d", str(level), "--progress", "none",
                 *variant.arguments, str(target)]
 
+    def flattened(self, vmcore: Path, level: int) -> list[str]:
+        """makedumpfile's, to standard output."""
+        return [*self._peer, "--message-level", "4", "-F", "-z", "-d", str(level), str(vmcore)]
+
     def peer_version(self) -> str:
         done = subprocess.run([*self._peer, "-v"], stdout=subprocess.PIPE, check=False, text=True)
         return done.stdout.partition(":")[2].split("(")[0].replace("version ", "").strip()

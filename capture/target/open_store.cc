@@ -5,6 +5,7 @@
 #include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
 #include "capture/target/raw/raw_store.h"
+#include "capture/target/raw/raw_store.h"
 
 namespace dw {
 

@@ -65,6 +65,9 @@ TEST_CASE("network options: a static address") {
   CHECK(text_of(options.peer) == "192.0.2.9");
   CHECK(options.mtu == 1400);
   CHECK(options.mac.has_value());
+  options = one("ip=192.0.2.5:198.51.100.9/32:::::");
+  CHECK(text_of(options.address) == "192.0.2.5/32");
+  CHECK(text_of(options.peer) == "198.51.100.9");
   // Without a mask: as long as the address's class says. Fields at the end may be missing.
   CHECK(text_of(one("ip=10.1.2.3::10.0.0.1").address) == "10.1.2.3/8");
   CHECK(text_of(one("ip=172.16.0.1:::::eth1:").address) == "172.16.0.1/16");
@@ -136,6 +139,8 @@ TEST_CASE("network options: what is wrong is reported, and the rest is taken") {
       "ip=192.0.2.5",
       "ip=192.0.2.256::192.0.2.1:24::eth0:none",
       "ip=192.0.2.5::192.0.2:24::eth0:none",
+      "ip=192.0.2.5:x:192.0.2.1:24::eth0:none",
+      "ip=192.0.2.5:[2001:db8::1]::24::eth0:none",
       "ip=192.0.2.5::192.0.2.1:33::eth0:none",
       "ip=192.0.2.5::192.0.2.1:255.0.255.0::eth0:none",
       "ip=192.0.2.5::[2001:db8::1]:24::eth0:none",

@@ -116,7 +116,7 @@ class Parser {
       interface.interface = fields[5];
     }
     if (!fields[0].empty()) DW_TRY(parse_client(interface, fields, value));
-    DW_TRY(parse_optional(interface.peer, field(fields, 1), "its peer is no address", value));
+    DW_TRY(parse_peer(interface, field(fields, 1), value));
     DW_TRY(parse_optional(interface.gateway, field(fields, 2), "its gateway is no address", value));
     if (interface.address && interface.gateway &&
         interface.gateway->v6 != interface.address->address.v6)
@@ -148,6 +148,18 @@ class Parser {
       client->length = client->address.v6 ? 64 : classful_prefix(client->address);
     }
     interface.address = *client;
+    return {};
+  }
+
+  // Its prefix, if there is one, counts instead of the netmask.
+  static Status parse_peer(InterfaceOptions& interface, std::string_view text,
+                           std::string_view value) {
+    if (text.empty()) return {};
+    auto peer = parse_prefix(text);
+    if (!peer || (interface.address && interface.address->address.v6 != peer->address.v6))
+      return wrong("its peer is no address", value);
+    interface.peer = peer->address;
+    if (interface.address && text.find('/') != text.npos) interface.address->length = peer->length;
     return {};
   }
 

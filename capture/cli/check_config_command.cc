@@ -18,7 +18,8 @@ namespace {
 constexpr const char* kHelp =
     "usage: dumpwright check-config [--initrd] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
-    "  --initrd  it is for the standalone initrd: every target must be dev:...:/DIR\n"
+    "  --initrd  it is for the standalone initrd: every target must be a device\n"
+    "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://)\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
 
 struct Options {

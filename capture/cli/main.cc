@@ -15,6 +15,7 @@
 #include "capture/cli/exit_status.h"
 #include "capture/cli/info_command.h"
 #include "capture/cli/verify_command.h"
+#include "capture/target/address.h"
 #include "initrd-hooks/standalone/device.h"
 #include "initrd-hooks/standalone/init.h"
 
@@ -38,8 +39,15 @@ int usage() {
 }
 
 Status check_for_initrd(std::string_view target) {
-  auto parsed = parse_device_target(target);
-  return parsed.ok() ? Status() : parsed.error();
+  if (is_device_target(target)) {
+    auto parsed = parse_device_target(target);
+    return parsed.ok() ? Status() : parsed.error();
+  }
+  DW_ASSIGN(TargetAddress address, parse_target_address(target));
+  if (is_on_network(address.kind) || address.kind == TargetKind::kRaw) return {};
+  return Error(ErrorKind::kUsage, "cannot be used in the initrd, whose files are lost")
+      .on(target)
+      .hint("use dev:UUID=U:/DIR, raw:/dev/X, ssh:// or nfs://");
 }
 
 int run_command(std::span<const char* const> arguments) {

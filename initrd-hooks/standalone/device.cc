@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <climits>
@@ -196,6 +197,12 @@ class Finder {
   std::optional<Error> trouble_;
 };
 
+Error did_not_appear(const std::string& device) {
+  return Error(ErrorKind::kTimeout, "did not appear")
+      .on(device)
+      .hint("is the driver of its controller among the modules of the initrd?");
+}
+
 void sleep_ms(int64_t ms) {
   timespec time{.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
   ::nanosleep(&time, nullptr);
@@ -232,9 +239,17 @@ Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlac
   }
   finder.list(log);
   if (finder.trouble()) log.warn(*finder.trouble());
-  return Error(ErrorKind::kTimeout, "did not appear")
-      .on(target.name)
-      .hint("is the driver of its controller among the modules of the initrd?");
+  return did_not_appear(target.name);
+}
+
+Status wait_for_block_device(const std::string& path, int64_t limit_ms, const Log& log) {
+  for (int64_t waited_ms = 0;; waited_ms += kDevicePollMs) {
+    struct stat about {};
+    if (::stat(path.c_str(), &about) == 0 && S_ISBLK(about.st_mode)) return {};
+    if (waited_ms >= limit_ms) return did_not_appear(path);
+    if (waited_ms == 0) log.say("waiting for the device %s", path.c_str());
+    sleep_ms(kDevicePollMs);
+  }
 }
 
 }  // namespace dw

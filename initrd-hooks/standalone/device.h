@@ -49,4 +49,7 @@ inline constexpr int64_t kDevicePollMs = 100;
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
                                     int64_t limit_ms, const Log& log);
 
+// Waits until `path` is a block device, whatever is on it. kTimeout: it did not appear.
+Status wait_for_block_device(const std::string& path, int64_t limit_ms, const Log& log);
+
 }  // namespace dw

@@ -22,9 +22,13 @@ uint32_t rank(CaptureStatus status) {
 }  // namespace
 
 const char* name_of(Step step) {
-  constexpr const char* kNames[] = {"loading modules", "waiting for the device",
-                                    "mounting",        "capturing",
-                                    "syncing",         "unmounting"};
+  constexpr const char* kNames[] = {"loading modules",
+                                    "bringing up the network",
+                                    "waiting for the device",
+                                    "mounting",
+                                    "capturing",
+                                    "syncing",
+                                    "unmounting"};
   auto at = static_cast<uint32_t>(step);
   return at < std::size(kNames) ? kNames[at] : "an unknown step";
 }

@@ -11,7 +11,7 @@
 
 namespace dw {
 
-enum class Step : uint32_t { kModules, kDevice, kMount, kCapture, kSync, kUnmount };
+enum class Step : uint32_t { kModules, kNetwork, kDevice, kMount, kCapture, kSync, kUnmount };
 
 [[nodiscard]] const char* name_of(Step step);
 

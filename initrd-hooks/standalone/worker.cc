@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "capture/target/address.h"
 #include "initrd-hooks/standalone/modules.h"
 #include "initrd-hooks/standalone/mounted_target.h"
 
@@ -96,7 +97,22 @@ class Worker {
 
   Status use_other(uint32_t number, const std::string& target) {
     if (auto directory = directory_of_target(target)) DW_TRY(work_.check_directory(*directory));
+    DW_ASSIGN(TargetAddress address, parse_target_address(target));
+    if (is_on_network(address.kind)) DW_TRY(need_network());
+    if (address.kind == TargetKind::kRaw) {
+      progress_.enter(Step::kDevice);
+      DW_TRY(wait_for_block_device(address.path, kDeviceWaitLimitMs, *work_.log));
+    }
     run_capture(number, target);
+    return {};
+  }
+
+  // One that could not be brought up may have a carrier by the next target.
+  Status need_network() {
+    if (has_network_) return {};
+    progress_.enter(Step::kNetwork);
+    DW_TRY(work_.bring_up_network(*work_.boot, *work_.log));
+    has_network_ = true;
     return {};
   }
 
@@ -126,6 +142,7 @@ class Worker {
 
   const Work& work_;
   SharedProgress& progress_;
+  bool has_network_ = false;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
-// What the capturing child does: load modules, then for each target find the device, mount it, call
-// the capture, sync and unmount, until one target holds a complete dump.
+// What the capturing child does: load modules, then for each target what it needs (find a device
+// and mount it, or bring up the network), call the capture, sync and unmount, until one target
+// holds a complete dump.
 //
 // Thread safety: called once, in a process of its own with a single thread.
 #pragma once
@@ -11,6 +12,7 @@
 #include "initrd-hooks/standalone/command_line.h"
 #include "initrd-hooks/standalone/directory_target.h"
 #include "initrd-hooks/standalone/log.h"
+#include "initrd-hooks/standalone/network/network.h"
 #include "initrd-hooks/standalone/progress.h"
 
 namespace dw {
@@ -22,6 +24,8 @@ struct Work {
   int (*capture)(int argc, char** argv, CaptureEvents& events);
   const Log* log;
   Status (*check_directory)(const std::string& directory) = refuse_memory;
+  Status (*bring_up_network)(const std::vector<BootParameter>& boot,
+                             const Log& log) = bring_up_initrd_network;
 };
 
 // The arguments of the capture command for `targets`. `careful`: for a second try, after the first

@@ -96,6 +96,18 @@ TEST_CASE("check-config: addresses of targets, and what servers need") {
   }
 }
 
+TEST_CASE("check-config: for the initrd a target may be a partition or on a server") {
+  const char* config =
+      "target raw:/dev/vdb1\ntarget nfs://192.0.2.1/export/crash?version=3\n"
+      "target ssh://crash@server.example:2222/var/crash\n";
+  Answer answer = check(std::string(config) + "ssh_key /k\nssh_known_hosts /h\n", {"--initrd"});
+  CHECK(answer.status == 0);
+  answer = check(config, {"--initrd"});
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 1);
+  CHECK(has(answer.lines[0], "set ssh_key"));
+}
+
 TEST_CASE("check-config: wrong arguments") {
   CHECK(test::dumpwright({"check-config"}).status == 2);
   CHECK(test::dumpwright({"check-config", "--odd", "/x"}).status == 2);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "initrd-hooks/standalone/device.h"
+#include "tests/unit/support/temp_dir.h"
 
 using namespace dw;
 
@@ -179,4 +180,15 @@ TEST_CASE("device: a path with something else on it is an error at once") {
   auto found = wait_for_device(by_path, fake.places, kDeviceWaitLimitMs, quiet());
   REQUIRE_FALSE(found.ok());
   CHECK(found.error().kind() == ErrorKind::kUnsupported);
+}
+
+TEST_CASE("device: a path that must be a block device") {
+  test::TempDir folder;
+  test::write_file(folder / "sda", "a file");
+  for (const std::string& path : {folder / "sda", folder / "none", std::string("/dev/null")}) {
+    Status status = wait_for_block_device(path, 0, quiet());
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.error().kind() == ErrorKind::kTimeout);
+    CHECK(status.error().subject() == path);
+  }
 }

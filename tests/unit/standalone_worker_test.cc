@@ -35,20 +35,32 @@ struct Outcome {
 };
 
 // The unit tests' machine has no packed modules: that is one warning, as in an initrd without any.
+int networks = 0;
+bool network_fails = false;
+
+Status fake_network(const std::vector<BootParameter>& boot, const Log&) {
+  CHECK(boot.size() == 1);
+  networks++;
+  if (!network_fails) return {};
+  return Error(ErrorKind::kTimeout, "no interface has an address");
+}
+
 Outcome work(std::vector<std::string> targets, std::vector<int> results, uint32_t start = 0,
              uint32_t restarts = 0, uint32_t stalls = 0) {
   seen_targets.clear();
   statuses = std::move(results);
   Config config;
   config.targets = std::move(targets);
-  std::vector<BootParameter> boot;
+  std::vector<BootParameter> boot{{"ip", "dhcp"}};
+  networks = 0;
   Log log(-1);
   auto progress = SharedProgress::make_shared();
   REQUIRE(progress.ok());
   (*progress)->next_target = start;
   (*progress)->restarts = restarts;
   (*progress)->stalls = stalls;
-  CaptureStatus status = run_worker({&config, &boot, fake_capture, &log, fake_check}, **progress);
+  CaptureStatus status =
+      run_worker({&config, &boot, fake_capture, &log, fake_check, fake_network}, **progress);
   CHECK(((*progress)->last_beat_ms() > 0) == !seen_targets.empty());
   // Each capture has ended by itself, so what it published is judged already.
   (*progress)->keep_published();
@@ -126,6 +138,29 @@ TEST_CASE("worker: a directory in memory is passed over") {
     CHECK(seen_targets == std::vector<std::string>{"/b"});
     CHECK(work({target}, {0}).status == CaptureStatus::kNothing);
   }
+}
+
+TEST_CASE("worker: the network is brought up once, for the first target that needs it") {
+  CHECK(work({"/a"}, {0}).status == CaptureStatus::kComplete);
+  CHECK(networks == 0);
+  work({"/a", "nfs://h/b", "ssh://u@h/c", "nfs://h/d"}, {1, 1, 1, 0});
+  CHECK(networks == 1);
+  CHECK(seen_targets.size() == 4);
+}
+
+TEST_CASE("worker: without the network its targets are passed over, each after another try") {
+  network_fails = true;
+  Outcome outcome = work({"ssh://u@h/c", "nfs://h/d", "/b"}, {0});
+  network_fails = false;
+  CHECK(outcome.status == CaptureStatus::kComplete);
+  CHECK(networks == 2);
+  CHECK(seen_targets == std::vector<std::string>{"/b"});
+}
+
+TEST_CASE("worker: what is no target is passed over") {
+  CHECK(work({"ssh://nobody", "/b"}, {0}).status == CaptureStatus::kComplete);
+  CHECK(seen_targets == std::vector<std::string>{"/b"});
+  CHECK(networks == 0);
 }
 
 TEST_CASE("worker: goes on where the child before it ended") {

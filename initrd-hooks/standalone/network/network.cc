@@ -259,4 +259,8 @@ Status bring_up_network(const std::vector<BootParameter>& boot, const Log& log,
   return Network(std::move(options), log, limits, places, std::move(links)).run();
 }
 
+Status bring_up_initrd_network(const std::vector<BootParameter>& boot, const Log& log) {
+  return bring_up_network(boot, log, {}, {});
+}
+
 }  // namespace dw

@@ -31,4 +31,7 @@ struct NetworkLimits {
 Status bring_up_network(const std::vector<BootParameter>& boot, const Log& log,
                         const NetworkLimits& limits, const NetworkPlaces& places);
 
+// The same, as it is in the initrd.
+Status bring_up_initrd_network(const std::vector<BootParameter>& boot, const Log& log);
+
 }  // namespace dw

@@ -107,8 +107,11 @@ const Entry* find(const std::vector<Entry>& entries, const std::string& name) {
 }
 
 void need_tools() {
-  constexpr const char* kTools[][2] = {
-      {"modprobe", "kmod"}, {"depmod", "kmod"}, {"modinfo", "kmod"}, {"xz", "xz-utils"}};
+  constexpr const char* kTools[][2] = {{"modprobe", "kmod"},
+                                       {"depmod", "kmod"},
+                                       {"modinfo", "kmod"},
+                                       {"xz", "xz-utils"},
+                                       {"ssh-keygen", "openssh-client"}};
   for (const auto& [tool, package] : kTools) {
     std::string search = std::string("PATH=$PATH:/usr/sbin:/sbin; command -v ") + tool;
     int status = std::system((search + " >/dev/null").c_str());
@@ -292,12 +295,83 @@ TEST_CASE("build-initrd: a configuration with problems is refused, each of them 
   kernel.write("odd.conf", "# kdump.conf\n  target /x # here\n\npath /var/crash");
   CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);
   CHECK(kernel.said("odd.conf:4: path: is not a known key"));
-  CHECK(kernel.said("/x: is not a device target"));
+  CHECK(kernel.said("/x: cannot be used in the initrd"));
   CHECK(kernel.said("not fit for the initrd"));
   kernel.write("odd.conf", "final_action reboto\n");
   CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);
   CHECK(kernel.said("odd.conf:1: "));
   CHECK(file_text(kernel.root + "/out") == "old");
+}
+
+TEST_CASE("build-initrd: a target on a server brings its files and the drivers of network cards") {
+  KernelRoot kernel;
+  for (const char* module : {"virtio_blk", "virtio_net", "nfs"})
+    kernel.add_module(module, {"license=GPL"});
+  kernel.depmod();
+  kernel.write("etc/hosts", "192.0.2.1 server\n");
+  REQUIRE(kernel.run("ssh-keygen -q -t ed25519 -N '' -f " + kernel.root + "/id") == 0);
+  kernel.write("known", "server ssh-ed25519 AAAA\n");
+  const std::string ssh = "target ssh://crash@server/var/crash # over there\n";
+  const std::string files =
+      "ssh_key " + kernel.root + "/id\n  ssh_known_hosts\t" + kernel.root + "/known # all\n";
+  kernel.write("ssh.conf", ssh + files);
+  auto build = [&](const std::string& more) {
+    return kernel.build("1.0 --config " + kernel.root + "/ssh.conf " + more);
+  };
+  auto packed = [&](const std::string& name) -> std::string {
+    auto entries = read_archive(file_text(kernel.root + "/out"));
+    const Entry* entry = find(entries, name);
+    if (entry == nullptr) return "missing";
+    if (entry->mode != 0100600) return "wrong mode";
+    return entry->content;
+  };
+  INFO(kernel.messages());
+  REQUIRE(build("") == 0);
+  CHECK(packed(kernel.root.substr(1) + "/id") == file_text(kernel.root + "/id"));
+  CHECK(packed(kernel.root.substr(1) + "/known") == "server ssh-ed25519 AAAA\n");
+  CHECK(packed("etc/hosts") == "192.0.2.1 server\n");
+  CHECK(packed("lib/modules/modules.list") == "virtio_blk.ko\nvirtio_net.ko\n");
+  CHECK((std::filesystem::status(kernel.root + "/out").permissions() &
+         std::filesystem::perms::others_all) == std::filesystem::perms::none);
+
+  SUBCASE("NFS needs no key, and none is packed") {
+    kernel.write("ssh.conf", "target nfs://server/export\n" + files);
+    REQUIRE(build("") == 0);
+    CHECK(packed(kernel.root.substr(1) + "/id") == "missing");
+    CHECK(packed("lib/modules/virtio_net.ko") != "missing");
+  }
+  SUBCASE("a local target needs no network, unless the command line's will") {
+    kernel.write("ssh.conf", "# target ssh://a@b/c\ntarget dev:LABEL=x:/x\n" + files);
+    REQUIRE(build("") == 0);
+    CHECK(packed("lib/modules/virtio_net.ko") == "missing");
+    CHECK(packed("etc/hosts") == "missing");
+    CHECK(packed(kernel.root.substr(1) + "/id") == "missing");
+    REQUIRE(build("--network yes") == 0);
+    CHECK(packed("lib/modules/virtio_net.ko") != "missing");
+    CHECK(build("--network maybe") == 2);
+  }
+  SUBCASE("what would fail after the crash is refused") {
+    kernel.write("old", "");
+    kernel.write("out", "old");
+    REQUIRE(kernel.run("ssh-keygen -q -t ed25519 -N secret -f " + kernel.root + "/locked") == 0);
+    const std::pair<std::string, const char*> wrong[] = {
+        {"ssh_key /no/such/key\nssh_known_hosts " + kernel.root + "/known\n",
+         "ssh_key /no/such/key: cannot read"},
+        {"ssh_key " + kernel.root + "/id\nssh_known_hosts /no/hosts\n",
+         "ssh_known_hosts /no/hosts: cannot read"},
+        {"ssh_key id\nssh_known_hosts " + kernel.root + "/known\n", "absolute path"},
+        {"ssh_key " + kernel.root + "/../id\nssh_known_hosts /x\n", "absolute path"},
+        {"ssh_key " + kernel.root + "/locked\nssh_known_hosts " + kernel.root + "/known\n",
+         "passphrase"},
+        {"", "needs a key"}};
+    for (const auto& [text, message] : wrong) {
+      CAPTURE(text);
+      kernel.write("ssh.conf", ssh + text);
+      CHECK(build("") == 1);
+      CHECK(kernel.said(message));
+    }
+    CHECK(file_text(kernel.root + "/out") == "old");
+  }
 }
 
 TEST_CASE("build-initrd: an executable that cannot be run cannot check a configuration") {

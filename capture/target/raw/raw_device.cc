@@ -1,6 +1,7 @@
 #include "capture/target/raw/raw_device.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>

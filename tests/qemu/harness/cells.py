@@ -39,6 +39,9 @@ class Cell:
     # So many power cuts, at random moments of the capture, see harness/power_cuts.py. The dump's disk is then logged.
     power_cuts: int = 0
     file_system: str = "ext4"  # or xfs: of the disk that receives the dump
+    # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
+    server: str = ""
+    ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -143,6 +146,12 @@ CELLS: tuple[Cell, ...] = (
     Cell("power-cut", power_cuts=5),
     Cell("power-cut-xfs", power_cuts=5, file_system="xfs"),
     Cell("power-cut-stream", power_cuts=5, config=("format stream",)),
+    # Sent to a server: NFS and SSH, with the address on the kernel's command line, asked for, and not told at all.
+    Cell("nfs3", server="nfs3", ip="static"),
+    Cell("nfs4", server="nfs4", ip="static"),
+    Cell("ssh", server="ssh", ip="dhcp"),
+    Cell("ssh-static-d31", server="ssh", ip="static", dump_level=31),
+    Cell("ssh-stream", server="ssh", config=("format stream",)),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

@@ -9,7 +9,8 @@ from harness.base import HERE, ROOT, HarnessError, run_tool
 from harness.cells import Cell
 from harness.compile import guest_program
 from harness.cpio import Archive
-from harness.modules import GUEST_DRIVERS, OPTIONAL_DRIVERS, ModuleTree
+from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, ModuleTree
+from harness.servers import Server, network_cmdline
 
 # The file system that receives the dump.
 DUMP_UUID = "d0d0d0d0-0000-4000-8000-000000000001"
@@ -108,7 +109,7 @@ def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output:
 
 def capture_cmdline(cell: Cell) -> str:
     return " ".join(("console=ttyS0,115200", "loglevel=5", "panic=1", f"nr_cpus={cell.capture_cpus}",
-                     *cell.capture_cmdline))
+                     *network_cmdline(cell), *cell.capture_cmdline))
 
 
 def build_raw_initrd(kernel: Kernel, output: Path) -> None:
@@ -121,30 +122,32 @@ def build_raw_initrd(kernel: Kernel, output: Path) -> None:
     archive.write(output)
 
 
-def dumpwright_config(cell: Cell) -> str:
-    lines = (f"target dev:UUID={DUMP_UUID}:/crash", f"dump_level {cell.dump_level}",
-             f"compress {cell.compress}", "final_action poweroff", "failure_action poweroff", *cell.config)
+def dumpwright_config(cell: Cell, server: Server | None) -> str:
+    target = server.target if server else f"dev:UUID={DUMP_UUID}:/crash"
+    lines = (f"target {target}", f"dump_level {cell.dump_level}", f"compress {cell.compress}",
+             "final_action poweroff", "failure_action poweroff", *(server.config if server else ()), *cell.config)
     return "\n".join(lines) + "\n"
 
 
-def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path) -> None:
+def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path, server: Server | None) -> None:
     builder = ROOT / "initrd-hooks/standalone/build-initrd"
     executable = ROOT / "build/static/dumpwright"
     for needed in (builder, executable):
         if not needed.exists():
             raise HarnessError(f"{needed} is missing; build dumpwright first")
     config = work / "dumpwright.conf"
-    config.write_text(dumpwright_config(cell))
+    config.write_text(dumpwright_config(cell, server))
+    drivers = (*GUEST_DRIVERS, cell.file_system, *(NETWORK_DRIVERS if server else ()))
     run_tool([builder, "--executable", executable, "--kernel-root", kernel.root,
-              "--kernel-version", kernel.kver, "--modules", ",".join((*GUEST_DRIVERS, cell.file_system)),
+              "--kernel-version", kernel.kver, "--modules", ",".join(drivers),
               "--config", config, "--compress", cell.initrd_compress, "--output", output],
              timeout_s=60)
 
 
-def build_capture_initrd(cell: Cell, kernel: Kernel, work: Path) -> Path:
+def build_capture_initrd(cell: Cell, kernel: Kernel, work: Path, server: Server | None = None) -> Path:
     output = work / "capture.img"
     if cell.saver == "raw":
         build_raw_initrd(kernel, output)
     else:
-        build_dumpwright_initrd(cell, kernel, work, output)
+        build_dumpwright_initrd(cell, kernel, work, output, server)
     return output

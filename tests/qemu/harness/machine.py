@@ -119,6 +119,9 @@ class Machine:
         machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
         if cell.balloon_mib:
             memory += ["-device", "virtio-balloon-pci", "-qmp", f"unix:{self._monitor()},server=on,wait=off"]
+        # Without a boot ROM, which is in a package of its own.
+        nic = (["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="] if cell.server
+               else ["-nic", "none"])
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
                    f"crashkernel={cell.crashkernel}",
                    *(f"memmap={size}M${first}M" for first, size in cell.holes),
@@ -128,7 +131,7 @@ class Machine:
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", f"{cell.cpus},sockets={cell.cpus}", "-m", f"{cell.memory_mib}M", *memory,
-                "-nic", "none", "-chardev", f"file,id=console,path={self.console}",
+                *nic, "-chardev", f"file,id=console,path={self.console}",
                 "-serial", "chardev:console",
                 "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
                 "-drive", self.dump_drive,

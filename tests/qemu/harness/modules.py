@@ -11,6 +11,7 @@ from harness.base import HarnessError, run_tool
 # modules.dep does not name, and is gone from newer kernels.
 GUEST_DRIVERS = ("virtio_pci", "virtio_blk", "ext4")
 OPTIONAL_DRIVERS = ("crc32c_generic",)
+NETWORK_DRIVERS = ("virtio_net",)
 
 
 def _module_name(path: str) -> str:

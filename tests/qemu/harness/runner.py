@@ -21,6 +21,8 @@ from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fe
 from harness.machine import Machine
 from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump, saved_bytes
+from harness.sent import check_sent
+from harness.servers import Server, server_for
 
 LOCK_LIMIT_S = 900
 
@@ -43,10 +45,10 @@ class Result:
         return not self.complaints
 
 
-def _prepare(cell: Cell, work: Path) -> tuple[Kernel, Path]:
+def _prepare(cell: Cell, server: Server | None, work: Path) -> tuple[Kernel, Path]:
     kernel = fetch_kernel(cell.kernel)
     host_program("ramcheck")
-    capture = build_capture_initrd(cell, kernel, work)
+    capture = build_capture_initrd(cell, kernel, work, server)
     first = work / "first.img"
     build_first_initrd(cell, kernel, capture, first)
     return kernel, first
@@ -63,6 +65,7 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path,
         checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
+    done += check_sent(cell, dump, console)
     return done + check_cell(cell, machine, work, truth, seed)
 
 
@@ -73,16 +76,17 @@ def _keep_ram(machine: Machine, work: Path) -> None:
 
 def _remove_bulk(work: Path) -> None:
     """What a passed cell leaves behind is its console, crash's output and small files."""
-    shutil.rmtree(work / "saved", ignore_errors=True)
+    for folder in ("saved", "server"):
+        shutil.rmtree(work / folder, ignore_errors=True)
     for pattern in ("*.img", "ram*", "disk.log"):
         for path in work.glob(pattern):
             path.unlink()
 
 
 def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Result) -> None:
-    kernel, first = _prepare(cell, work)
-    result.kernel = kernel.kver
-    with Machine(cell, work) as machine:
+    with server_for(cell, work) as server, Machine(cell, work) as machine:
+        kernel, first = _prepare(cell, server, work)
+        result.kernel = kernel.kver
         machine.make_disks()
         with logged_disk(cell, machine, work):
             outcome = machine.run(kernel, first)
@@ -90,7 +94,7 @@ def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Res
         result.capture_s = outcome.poweroff_s - outcome.panic_s
         if keep:
             _keep_ram(machine, work)
-        dump = get_dump(cell, machine.dump_disk, work)
+        dump = get_dump(cell, machine.dump_disk, server, work)
         result.dump_bytes = saved_bytes(dump)
         result.checks = _check(cell, kernel, dump, machine, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]

@@ -12,6 +12,7 @@ from harness.checks import Check
 from harness.formats import plain_stream
 from harness.initrds import fetch_peer
 from harness.mounted import copy_crash
+from harness.servers import Server
 
 DUMP_FOLDER = re.compile(r"[A-Za-z0-9._-]{1,64}-\d{8}T\d{6}Z")
 GUEST_NAME = "guest.example"  # set by guest/init-first
@@ -78,9 +79,9 @@ def convert_raw(crash_folder: Path, cell: Cell) -> Path:
     return dump
 
 
-def get_dump(cell: Cell, dump_disk: Path, work: Path) -> Path:
+def get_dump(cell: Cell, dump_disk: Path, server: Server | None, work: Path) -> Path:
     """The dump, a stream decompressed; the copied vmcore itself if the cell compares."""
-    folder = extract(cell.file_system, dump_disk, work)
+    folder = server.crash_folder if server else extract(cell.file_system, dump_disk, work)
     if cell.compare:
         return raw_vmcore(folder)
     if cell.saver == "raw":

@@ -1,7 +1,7 @@
 // A network of one's own for a test: nothing in it but a loopback interface that is down.
 //
 // It is the calling thread's, and that of threads which it starts, until the object goes. Needs
-// root (CAP_SYS_ADMIN); without it made() is false and says so.
+// root (CAP_SYS_ADMIN): without it the test fails.
 #pragma once
 
 #include <string>
@@ -18,11 +18,8 @@ class NetworkNamespace {
   NetworkNamespace(const NetworkNamespace&) = delete;
   NetworkNamespace& operator=(const NetworkNamespace&) = delete;
 
-  [[nodiscard]] bool made() const { return made_; }
-
  private:
   Fd before_;
-  bool made_ = false;
 };
 
 // Two Ethernet interfaces, both down; what goes into one comes out of the other. The second is put

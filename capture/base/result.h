@@ -45,6 +45,11 @@ class [[nodiscard]] Error {
     position_ = position;
     return *this;
   }
+  // An errno that says more, where the kind is known already.
+  Error& because(int errno_value) {
+    errno_ = errno_value;
+    return *this;
+  }
   // A literal: what the user can do about it.
   Error& hint(const char* text) {
     hint_ = text;

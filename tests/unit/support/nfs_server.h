@@ -2,6 +2,7 @@
 #pragma once
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <fstream>
@@ -20,15 +21,31 @@ class TestNfs : public ServerProcess {
 
   // What it exports as "/export", without the option --export.
   [[nodiscard]] std::string data() const { return folder() / "export"; }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return data() + "/" + name; }
   [[nodiscard]] uint16_t mount_port() const {
     unsigned port = 0;
     std::ifstream(folder() / "mountport") >> port;
     return static_cast<uint16_t>(port);
   }
 
-  // It stops reading and answering, with its connections up.
-  void freeze() const { signal(SIGUSR1); }
+  // It stops reading and answering, with its connections up. It has stopped when this returns.
+  void freeze() const {
+    signal(SIGUSR1);
+    for (int tries = 0; tries < 5000 && state() != 'T'; tries++) ::usleep(1000);
+  }
   void thaw() const { signal(SIGUSR2); }
+
+ private:
+  // Of the server itself: the letter of proc(5).
+  [[nodiscard]] char state() const {
+    std::string pid;
+    std::ifstream(folder() / "pid") >> pid;
+    std::ifstream status("/proc/" + pid + "/stat");
+    std::string name;
+    char state = 0;
+    status >> pid >> name >> state;
+    return state;
+  }
 };
 
 }  // namespace dw::test

@@ -1,0 +1,30 @@
+#include "capture/target/nfs/nfs_protocol.h"
+
+#include "capture/target/nfs/nfs_status.h"
+
+namespace dw {
+
+namespace {
+
+constexpr uint32_t kPauseMs = 200;
+
+}  // namespace
+
+Result<XdrReader> NfsProtocol::call(const NfsCall& nfs_call, const char* what) {
+  uint64_t end_ms = monotonic_ms() + connection_.times().reply_ms;
+  while (true) {
+    DW_ASSIGN(XdrReader results, connection_.call(nfs_call.procedure, nfs_call.arguments));
+    uint32_t status = results.u32();
+    if (!results.ok()) return broken_reply();
+    if (status == 0) return results;
+    Error error = nfs_error(what, status);
+    // Of a handle that is no longer known: so is all else.
+    if (nfs_is_lost(status)) return connection_.fail(error);
+    if (!nfs_needs_time(status)) return error;
+    if (monotonic_ms() >= end_ms) return connection_.fail(error);
+    uint64_t resume_ms = monotonic_ms() + kPauseMs;
+    DW_TRY(connection_.wait([&] { return monotonic_ms() >= resume_ms; }, kPauseMs));
+  }
+}
+
+}  // namespace dw

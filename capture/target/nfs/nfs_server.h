@@ -1,0 +1,67 @@
+// A directory on an NFS server, spoken to without a mount and without the kernel's client.
+//
+// Thread safety, time limits and errors: server/file_server.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "capture/target/nfs/nfs_address.h"
+#include "capture/target/nfs/nfs_traffic.h"
+
+namespace dw {
+
+class NfsServer final : public FileServer {
+ public:
+  // The directory must be there. Errors beside those of FileServer: kUnsupported if the server does
+  // not speak the version.
+  static Result<std::unique_ptr<FileServer>> open(const NfsAddress& address,
+                                                  const ServerTimes& times);
+
+  Result<ServerEntry> look(const std::string& path) override;
+  Status make_directory(const std::string& path) override;
+  Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) override;
+  Status rename(const std::string& from, const std::string& to) override;
+  Status replace(const std::string& from, const std::string& to) override;
+  Status remove(const std::string& path) override;
+  Status remove_directory(const std::string& path) override;
+  Result<std::optional<uint64_t>> free_bytes() override;
+  [[nodiscard]] size_t memory_bytes() const override;
+  [[nodiscard]] std::string display() const override { return display_; }
+
+  // Of NFS: 3 or 4.
+  [[nodiscard]] int version() const { return version_; }
+
+ private:
+  struct Place {
+    NfsHandle directory;
+    std::string name;
+  };
+
+  explicit NfsServer(const NfsAddress& address);
+
+  Status begin(const NfsAddress& address, const ServerTimes& times);
+  Status begin3(const NfsAddress& address, const ServerTimes& times);
+  Status begin4(const NfsAddress& address, const ServerTimes& times);
+  // From `root_` on; it becomes the directory at the end.
+  Status descend(const std::string& path);
+  Result<NfsHandle> walk(NfsHandle from, const std::string& path);
+  Result<Place> place_of(const std::string& path);
+  Status rename_file(const Place& from, const NfsEntry& file, const Place& to);
+  Status rename_other(const Place& from, const Place& to);
+  Status remove_at(const std::string& path, bool a_directory);
+  // The error with its path, unless it is that of the connection.
+  Error told(Error error, const std::string& path) const;
+
+  std::string display_;
+  int version_ = 0;
+  NfsHandle root_;
+  // Where the last path was: most calls come in twos and threes.
+  std::string last_path_;
+  std::optional<NfsHandle> last_directory_;
+  std::unique_ptr<RpcConnection> connection_;
+  std::unique_ptr<NfsProtocol> protocol_;
+  std::unique_ptr<NfsTraffic> traffic_;
+};
+
+}  // namespace dw

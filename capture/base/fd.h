@@ -25,6 +25,8 @@ class Fd {
 
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool valid() const { return fd_ >= 0; }
+  // Whoever takes it closes it.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
   // Closes now and reports what close(2) said: on NFS and on quota it is the last word on earlier
   // writes. The descriptor is gone whatever it said.

@@ -5,7 +5,8 @@
 #include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
 #include "capture/target/raw/raw_store.h"
-#include "capture/target/raw/raw_store.h"
+#include "capture/target/server/server_store.h"
+#include "capture/target/ssh/ssh_server.h"
 
 namespace dw {
 
@@ -20,18 +21,31 @@ Result<std::unique_ptr<DumpStore>> as_store(Result<std::unique_ptr<Store>>&& sto
   return std::unique_ptr<DumpStore>(std::move(*store));
 }
 
+Result<std::unique_ptr<DumpStore>> open_ssh(const TargetAddress& address,
+                                            const StoreOptions& options) {
+  SshAddress place{.host = address.host,
+                   .port = address.port.value_or(SshAddress{}.port),
+                   .user = address.user,
+                   .directory = address.path};
+  SshOptions login{.key_file = options.ssh_key, .known_hosts_file = options.ssh_known_hosts};
+  if (options.ssh_connections > 0) login.connections = options.ssh_connections;
+  DW_ASSIGN(auto server, SshServer::open(place, login, options.times));
+  return std::unique_ptr<DumpStore>(std::make_unique<ServerStore>(std::move(server)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
-                                              const StoreOptions& /*options*/) {
+                                              const StoreOptions& options) {
   switch (address.kind) {
     case TargetKind::kDirectory:
       return as_store(FileStore::open(address.path));
     case TargetKind::kRaw:
       return as_store(
           RawStore::open(address.path, {.force = address.force, .overwrite = address.overwrite}));
-    case TargetKind::kNfs:
     case TargetKind::kSsh:
+      return open_ssh(address, options);
+    case TargetKind::kNfs:
     case TargetKind::kStdout:
     case TargetKind::kDevice:
       break;

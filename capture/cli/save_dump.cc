@@ -113,7 +113,7 @@ Result<PassOneResult> DumpSaver::judge_again() {
     capture_->events.on_progress();
     if (!writer_->keeps_bitmap()) return {};
     Status read = writer_->read_kept(first_pfn, kept);
-    if (read.ok()) return read;
+    if (read.ok() || is_lost(read.error())) return read;
     return Error(ErrorKind::kBadInput, "the dump's bitmap cannot be read back")
         .on(target_->path())
         .at(Where::kPfn, first_pfn);

@@ -33,7 +33,8 @@ Status ElfResume::check_head() {
     if (record.offset != end || record.length == 0 || record.length > layout_->file_bytes() - end)
       return cannot_go_on("the list of checksums has a gap");
     end += record.length;
-    if (!is_there(*target_, record, pages_.buffer()))
+    DW_ASSIGN(bool right, is_there(*target_, record, pages_.buffer()));
+    if (!right)
       return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }
 }
@@ -69,13 +70,14 @@ Result<bool> ElfResume::is_right(uint64_t sequence) {
   RunningDigest digest;
   std::span<ChunkBits> stored = std::span(stored_).first(entry->chunks.size());
   std::ranges::fill(stored, ChunkBits{});
-  auto read_at = [this](uint64_t offset, MutableBytes into) {
-    return target_->read_at(offset, into);
+  Status last;
+  auto read_at = [&](uint64_t offset, MutableBytes into) {
+    last = target_->read_at(offset, into);
+    return last;
   };
-  // Where the disk cannot read a page, it may still be able to write it again.
   for (size_t i = 0; i < stored.size(); ++i)
     if (!pages_.read_chunk(uint64_t{entry->chunks[i]} * kChunkPages, read_at, digest, stored[i]))
-      return false;
+      return could_read(last);
   return digest.value() == entry->record.digest &&
          digest64(std::as_bytes(stored)) == entry->record.table_digest;
 }

@@ -80,11 +80,17 @@ Result<JournalReader> open_expected_journal(Target& target, const JournalHeader&
   return journal;
 }
 
-bool is_there(Target& target, const JournalRecord& record, MutableBytes scratch) {
+Result<bool> could_read(const Status& read) {
+  if (!read.ok() && is_lost(read.error())) return read.error();
+  return read.ok();
+}
+
+Result<bool> is_there(Target& target, const JournalRecord& record, MutableBytes scratch) {
   RunningDigest digest;
   for (uint64_t done = 0; done < record.length;) {
     MutableBytes part = scratch.first(std::min<uint64_t>(scratch.size(), record.length - done));
-    if (!target.read_at(record.offset + done, part).ok()) return false;
+    DW_ASSIGN(bool read, could_read(target.read_at(record.offset + done, part)));
+    if (!read) return false;
     digest.add(part);
     done += part.size();
   }

@@ -43,9 +43,13 @@ Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t
 // Error kBadInput if its header is not `expected`.
 Result<JournalReader> open_expected_journal(Target& target, const JournalHeader& expected);
 
-// Whether the piece stands in the file as the record says. `scratch` is what is read at once. Where
-// the disk cannot read it, it may still be able to write it again.
-[[nodiscard]] bool is_there(Target& target, const JournalRecord& record, MutableBytes scratch);
+// False if the disk cannot read it: it may still be able to write it again. But from a lost
+// connection nothing follows, and that is an error.
+Result<bool> could_read(const Status& read);
+
+// Whether the piece stands in the file as the record says. `scratch` is what is read at once.
+// Errors as of could_read().
+Result<bool> is_there(Target& target, const JournalRecord& record, MutableBytes scratch);
 
 // Where the batches walked last stand in the journal, and what reading them back costs, in bytes.
 class LastBatches {

@@ -52,7 +52,8 @@ Status KdumpResume::check_head() {
     if (record.offset != end || record.length > pages_begin_ - end)
       return cannot_go_on("the list of checksums has a gap");
     end += record.length;
-    if (!is_there(*target_, record, data_.bytes()))
+    DW_ASSIGN(bool right, is_there(*target_, record, data_.bytes()));
+    if (!right)
       return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
   }
 }
@@ -78,13 +79,15 @@ Result<KdumpResume::Point> KdumpResume::walk(uint64_t limit) {
   return point;
 }
 
-bool KdumpResume::read_descriptors(const PlannedBatch& batch, const JournalEntry& entry) {
+Result<bool> KdumpResume::read_descriptors(const PlannedBatch& batch, const JournalEntry& entry) {
   if (!is_of_batch(entry, batch)) return false;
   descriptors_.resize(batch.pages());
   std::span<PageDescriptor> rest(descriptors_);
   for (const PlannedChunk& chunk : batch.chunks()) {
     uint64_t at = layout_.descriptors_offset + chunk.rank * sizeof(PageDescriptor);
-    if (!target_->read_at(at, std::as_writable_bytes(rest.first(chunk.kept))).ok()) return false;
+    DW_ASSIGN(bool read,
+              could_read(target_->read_at(at, std::as_writable_bytes(rest.first(chunk.kept)))));
+    if (!read) return false;
     rest = rest.subspan(chunk.kept);
   }
   return digest64(std::as_bytes(std::span(descriptors_))) == entry.record.table_digest;
@@ -97,7 +100,9 @@ Result<uint64_t> KdumpResume::visit_last(const Point& point, const Visit& visit)
   for (; sequence < point.batches && batches.next(batch); ++sequence) {
     journal_.go_to(positions_[sequence % kWindow]);
     DW_ASSIGN(std::optional<JournalEntry> entry, journal_.next());
-    if (!entry || !read_descriptors(batch, *entry)) return sequence;
+    if (!entry) return sequence;
+    DW_ASSIGN(bool pointed, read_descriptors(batch, *entry));
+    if (!pointed) return sequence;
     DW_ASSIGN(bool right, visit(batch, entry->record));
     if (!right) return sequence;
   }

@@ -70,7 +70,7 @@ class KdumpResume {
   // say that it is not; or point.batches.
   Result<uint64_t> visit_last(const Point& point, const Visit& visit);
   // Reads a batch's descriptors into descriptors_; whether they are what the record says.
-  bool read_descriptors(const PlannedBatch& batch, const JournalEntry& entry);
+  Result<bool> read_descriptors(const PlannedBatch& batch, const JournalEntry& entry);
   Status remember_batch(const PlannedBatch& batch, const JournalRecord& record,
                         PageDecompressor& decompressor, MutableBytes page,
                         const RememberPage& remember);

@@ -43,7 +43,7 @@ Status StreamResume::check_head_frame(const JournalRecord& record, uint64_t end)
   bool right = record.length == expected_.first_frame.size() &&
                record.digest == digest64(expected_.first_frame);
   if (end > 0) {
-    right = is_there(*target_, record, scratch_);
+    DW_ASSIGN(right, is_there(*target_, record, scratch_));
   }
   if (right) return {};
   return cannot_go_on("the head of the dump is damaged").at(Where::kOffset, record.offset);
@@ -99,10 +99,10 @@ Result<bool> StreamResume::is_right(uint64_t sequence) {
   journal_.go_to(last_.position(sequence));
   DW_ASSIGN(std::optional<JournalEntry> pages, journal_.next());
   if (!pages) return false;
-  bool right = is_there(*target_, pages->record, scratch_);
+  DW_ASSIGN(bool right, is_there(*target_, pages->record, scratch_));
   if (!right || pages->record.missing == 0) return right;
   DW_ASSIGN(std::optional<JournalRecord> mark, mark_behind(pages->record));
-  return mark ? is_there(*target_, *mark, scratch_) : false;
+  return mark ? is_there(*target_, *mark, scratch_) : Result<bool>(false);
 }
 
 Result<uint64_t> StreamResume::first_wrong(const Point& point) {

@@ -56,6 +56,7 @@ class DirectoryFile : public ServerFile {
       if (overlaps(offset, bytes.size())) return misused("writes overlap");
       server_->disk_->writes_.push_back(
           {server_->connection_, path_, offset, static_cast<uint64_t>(bytes.size())});
+      changed_ = true;
       waiting_.push_back({offset, {bytes.begin(), bytes.end()}});
       return waiting_.size() > server_->faults_.most_on_their_way ? apply_some(1) : told();
     });
@@ -79,6 +80,7 @@ class DirectoryFile : public ServerFile {
   Status truncate(uint64_t length) override {
     DW_TRY(server_->begin_call());
     DW_TRY(apply_all());
+    changed_ = true;
     if (::ftruncate(fd_.get(), static_cast<off_t>(length)) != 0)
       return Error::from_errno("cannot truncate");
     return {};
@@ -87,7 +89,7 @@ class DirectoryFile : public ServerFile {
     DW_TRY(server_->begin_call());
     ++server_->waits_;
     DW_TRY(apply_all());
-    committed() = content_of(fd_.get());
+    commit(content_of(fd_.get()));
     return {};
   }
   // What is written later is not in it, even if it is done earlier.
@@ -111,7 +113,7 @@ class DirectoryFile : public ServerFile {
     for (size_t i = waiting_.size(); i-- > 0;)
       if (waiting_[i].commits) apply(i);
     DW_TRY(told());
-    committed() = std::move(*committing_);
+    commit(std::move(*committing_));
     committing_.reset();
     return {};
   }
@@ -135,8 +137,10 @@ class DirectoryFile : public ServerFile {
       return write.offset < offset + length && offset < write.offset + write.bytes.size();
     });
   }
-  std::vector<std::byte>& committed() {
-    return server_->disk_->committed_[status_of(fd_.get()).st_ino];
+  void commit(std::vector<std::byte> content) {
+    uint64_t inode = status_of(fd_.get()).st_ino;
+    if (changed_) server_->disk_->confirmed_[inode] = content;
+    server_->disk_->committed_[inode] = std::move(content);
   }
   Status misused(const char* how) {
     ++server_->misuses_;
@@ -161,7 +165,15 @@ class DirectoryFile : public ServerFile {
   Status failed_;
   std::optional<std::vector<std::byte>> committing_;
   unsigned polls_ = 0;
+  bool changed_ = false;
 };
+
+std::vector<std::byte> ServerDisk::confirmed(const std::string& path) const {
+  struct stat status;
+  if (::lstat((folder_ + "/" + path).c_str(), &status) != 0) return {};
+  auto found = confirmed_.find(status.st_ino);
+  return found == confirmed_.end() ? std::vector<std::byte>() : found->second;
+}
 
 void ServerDisk::cut_power(uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -262,7 +274,10 @@ Status DirectoryServer::replace(const std::string& from, const std::string& to) 
 Status DirectoryServer::remove(const std::string& path) {
   return change([&] {
     struct stat status;
-    if (::lstat(full(path).c_str(), &status) == 0) disk_->committed_.erase(status.st_ino);
+    if (::lstat(full(path).c_str(), &status) == 0) {
+      disk_->committed_.erase(status.st_ino);
+      disk_->confirmed_.erase(status.st_ino);
+    }
     return done(::unlink(full(path).c_str()), "cannot remove", path);
   });
 }

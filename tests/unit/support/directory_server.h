@@ -36,6 +36,9 @@ class ServerDisk {
 
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] const std::vector<Write>& writes() const { return writes_; }
+  // What the file held when a connection that had changed it committed that last; nothing if none
+  // did.
+  [[nodiscard]] std::vector<std::byte> confirmed(const std::string& path) const;
   // The server goes down: of what was not committed any sectors are lost.
   void cut_power(uint64_t seed);
 
@@ -46,7 +49,9 @@ class ServerDisk {
   std::string folder_;
   std::vector<Write> writes_;
   unsigned connections_ = 0;
-  std::map<uint64_t, std::vector<std::byte>> committed_;  // by inode
+  // By inode.
+  std::map<uint64_t, std::vector<std::byte>> committed_;
+  std::map<uint64_t, std::vector<std::byte>> confirmed_;
 };
 
 struct ServerFaults {

@@ -170,7 +170,7 @@ TEST_CASE("NFS: a rename that was cut off between its two steps is brought to it
   }
 }
 
-TEST_CASE("NFS: the directory may be below the export, and has to be there") {
+TEST_CASE("NFS: the directory may be below the export, and is made if it is missing") {
   TestNfs nfs;
   REQUIRE(::mkdir((nfs / "one").c_str(), 0755) == 0);
   REQUIRE(::mkdir((nfs / "one/two").c_str(), 0755) == 0);
@@ -182,8 +182,12 @@ TEST_CASE("NFS: the directory may be below the export, and has to be there") {
     auto server = opened(address);
     require_ok(server->make_directory("three"));
     CHECK(::rmdir((nfs / "one/two/three").c_str()) == 0);
-    address.directory = "/export/nowhere";
-    CHECK(refused(address).errno_value() == ENOENT);
+    std::string missing = "missing" + std::to_string(version);
+    address.directory = "/export/" + missing + "/below";
+    require_ok(opened(address)->make_directory("three"));
+    struct stat made {};
+    REQUIRE(::stat((nfs / (missing + "/below")).c_str(), &made) == 0);
+    CHECK((made.st_mode & 07777) == 0700);
     address.directory = "/export/file";
     CHECK(refused(address).errno_value() == ENOTDIR);
     address.directory = "/other";

@@ -84,7 +84,7 @@ Status NfsServer::begin4(const NfsAddress& /*address*/, const ServerTimes& /*tim
 }
 
 Status NfsServer::descend(const std::string& path) {
-  auto directory = walk(root_, path);
+  auto directory = walk(root_, path, Missing::kMake);
   if (!directory.ok()) {
     Error error = directory.error();
     return is_lost(error) ? error : error.on(display_);
@@ -93,13 +93,19 @@ Status NfsServer::descend(const std::string& path) {
   return {};
 }
 
-Result<NfsHandle> NfsServer::walk(NfsHandle from, const std::string& path) {
+Result<NfsHandle> NfsServer::walk(NfsHandle from, const std::string& path, Missing missing) {
   size_t at = 0;
   for (std::string name = next_name(path, at); !name.empty(); name = next_name(path, at)) {
-    DW_ASSIGN(NfsEntry entry, protocol_->look_up(from, name));
-    if (entry.entry.kind != ServerEntry::Kind::kDirectory)
+    Result<NfsEntry> entry = protocol_->look_up(from, name);
+    if (missing == Missing::kMake && !entry.ok() && entry.error().errno_value() == ENOENT) {
+      Status made = protocol_->make_directory(from, name);
+      if (!made.ok() && made.error().errno_value() != EEXIST) return made.error();
+      entry = protocol_->look_up(from, name);
+    }
+    if (!entry.ok()) return entry.error();
+    if (entry->entry.kind != ServerEntry::Kind::kDirectory)
       return Error::from_errno("a part of the path is no directory", ENOTDIR);
-    from = entry.handle;
+    from = entry->handle;
   }
   return from;
 }

@@ -13,8 +13,8 @@ namespace dw {
 
 class NfsServer final : public FileServer {
  public:
-  // The directory must be there. Errors beside those of FileServer: kUnsupported if the server does
-  // not speak the version.
+  // Below what is exported, the directory is made if it is missing. Errors beside those of
+  // FileServer: kUnsupported if the server does not speak the version.
   static Result<std::unique_ptr<FileServer>> open(const NfsAddress& address,
                                                   const ServerTimes& times);
 
@@ -45,7 +45,9 @@ class NfsServer final : public FileServer {
   Status begin4(const NfsAddress& address, const ServerTimes& times);
   // From `root_` on; it becomes the directory at the end.
   Status descend(const std::string& path);
-  Result<NfsHandle> walk(NfsHandle from, const std::string& path);
+  enum class Missing : uint8_t { kError, kMake };
+  Result<NfsHandle> walk(NfsHandle from, const std::string& path,
+                         Missing missing = Missing::kError);
   Result<Place> place_of(const std::string& path);
   Status rename_file(const Place& from, const NfsEntry& file, const Place& to);
   Status rename_other(const Place& from, const Place& to);

@@ -4,6 +4,7 @@
 
 #include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
+#include "capture/target/nfs/nfs_server.h"
 #include "capture/target/raw/raw_store.h"
 #include "capture/target/server/server_store.h"
 #include "capture/target/ssh/ssh_server.h"
@@ -33,6 +34,19 @@ Result<std::unique_ptr<DumpStore>> open_ssh(const TargetAddress& address,
   return std::unique_ptr<DumpStore>(std::make_unique<ServerStore>(std::move(server)));
 }
 
+Result<std::unique_ptr<DumpStore>> open_nfs(const TargetAddress& address,
+                                            const StoreOptions& options) {
+  NfsAddress place{.host = address.host,
+                   .directory = address.path,
+                   .version = address.nfs_version ? address.nfs_version : options.nfs_version,
+                   .port = address.port,
+                   .mount_port = address.mount_port,
+                   .uid = address.uid.value_or(0),
+                   .gid = address.gid.value_or(0)};
+  DW_ASSIGN(auto server, NfsServer::open(place, options.times));
+  return std::unique_ptr<DumpStore>(std::make_unique<ServerStore>(std::move(server)));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
@@ -46,6 +60,7 @@ Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
     case TargetKind::kSsh:
       return open_ssh(address, options);
     case TargetKind::kNfs:
+      return open_nfs(address, options);
     case TargetKind::kStdout:
     case TargetKind::kDevice:
       break;

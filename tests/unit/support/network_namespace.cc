@@ -15,6 +15,12 @@ namespace dw::test {
 
 namespace {
 
+Fd current_namespace() {
+  auto network = open_file("/proc/thread-self/ns/net", O_RDONLY);
+  REQUIRE(network.ok());
+  return std::move(*network);
+}
+
 Status make_link(NetlinkRequest request) {
   auto socket = NetlinkSocket::open();
   REQUIRE(socket.ok());
@@ -24,13 +30,22 @@ Status make_link(NetlinkRequest request) {
 }  // namespace
 
 NetworkNamespace::NetworkNamespace() {
-  auto before = open_file("/proc/thread-self/ns/net", O_RDONLY);
-  REQUIRE(before.ok());
-  before_ = std::move(*before);
+  before_ = current_namespace();
   REQUIRE_MESSAGE(::unshare(CLONE_NEWNET) == 0, "a network namespace needs root");
 }
 
 NetworkNamespace::~NetworkNamespace() { CHECK(::setns(before_.get(), CLONE_NEWNET) == 0); }
+
+Fd make_network_namespace() {
+  NetworkNamespace made;
+  return current_namespace();
+}
+
+InsideNamespace::InsideNamespace(const Fd& network) : before_(current_namespace()) {
+  REQUIRE(::setns(network.get(), CLONE_NEWNET) == 0);
+}
+
+InsideNamespace::~InsideNamespace() { CHECK(::setns(before_.get(), CLONE_NEWNET) == 0); }
 
 void make_veth(const std::string& name, const std::string& other_name, int other_namespace) {
   NetlinkRequest request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
@@ -82,6 +97,12 @@ std::string proc_text(const std::string& path) {
   auto text = read_text_file(path.c_str());
   REQUIRE(text.ok());
   return *text;
+}
+
+void set_proc_text(const std::string& path, const std::string& text) {
+  auto file = open_file(path.c_str(), O_WRONLY);
+  REQUIRE(file.ok());
+  REQUIRE(write_all_at(file->get(), std::as_bytes(std::span(text)), 0).ok());
 }
 
 }  // namespace dw::test

@@ -246,7 +246,7 @@ Result<bool> RpcConnection::send_some(Call& call) {
     add(kPadding, padding_of(call.payload.bytes));
     msghdr message{};
     message.msg_iov = pieces.data();
-    message.msg_iovlen = count;
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);  // int, with musl
     ssize_t n = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;

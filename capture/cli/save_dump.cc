@@ -83,6 +83,11 @@ Result<PassOneResult> DumpSaver::run_pass_one(const WindowBitmaps& bitmaps, bool
 // Table, journal and report get their room first, and a target without that much is refused. With
 // less than all pages may need it is not: most dumps need less, and the first pages matter most.
 Status DumpSaver::begin(const Plan& plan) {
+  if (!target_->sync_is_durable())
+    print_message(
+        "warning: %s: this server cannot be told to keep what it has on its disk: a power cut "
+        "there may cost more than the last seconds",
+        job_->target.c_str());
   DW_TRY(target_->reserve_file(kReportName, kReportBytes));
   DW_TRY(writer_->begin(plan));
   std::optional<uint64_t> free = target_->free_bytes();

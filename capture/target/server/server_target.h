@@ -61,6 +61,7 @@ class ServerTarget : public Target {
   Status publish() override;
   Status seal() override;
 
+  [[nodiscard]] bool sync_is_durable() const override { return server_->promises().durable; }
   [[nodiscard]] std::string path() const override { return display_ + "/" + current_name_; }
 
  private:

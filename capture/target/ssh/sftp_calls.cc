@@ -53,7 +53,7 @@ SftpCalls::SftpCalls(SftpPool& pool, std::string directory, std::string display)
     : pool_(&pool),
       directory_(without_end_slashes(std::move(directory))),
       display_(without_end_slashes(std::move(display))) {
-  if (directory_.empty()) directory_ = ".";
+  if (directory_.empty()) directory_.assign(1, '.');
 }
 
 std::string SftpCalls::absolute(const std::string& path) const {

@@ -18,6 +18,10 @@ void check_server_bulk(FileServer& server);
 // way.
 void check_server_handles(FileServer& server);
 
+// What not every server can: a name that is gone takes nothing from a file that is open. Not part
+// of the next.
+void check_server_nameless_files(FileServer& server);
+
 // All of the above; `server` stays usable.
 void check_server_contract(FileServer& server);
 

@@ -86,6 +86,7 @@ TEST_CASE("ssh: the contract of a server") {
   CHECK(server->promises().durable);
   CHECK(server->promises().replaces_safely);
   check_server_contract(*server);
+  check_server_nameless_files(*server);
 }
 
 TEST_CASE("ssh: files and directories are the user's alone") {

@@ -86,6 +86,8 @@ class NfsProtocol {
   virtual Result<std::optional<uint64_t>> free_bytes(const NfsHandle& directory) = 0;
   virtual Result<uint64_t> size(const NfsOpenFile& file) = 0;
   virtual Status truncate(const NfsOpenFile& file, uint64_t length) = 0;
+  // To be called now and then: the server may forget whoever is silent for too long.
+  virtual void keep_alive() {}
 
   // Each call is valid until the next of these functions. A write has a payload besides.
   virtual NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) = 0;

@@ -41,6 +41,8 @@ constexpr Meaning kMeanings[] = {
     {NFS4ERR_NOTSUPP, EOPNOTSUPP},
     {NFS4ERR_SERVERFAULT, EREMOTEIO},
     {NFS4ERR_DELAY, EAGAIN},
+    {NFS4ERR_SAME, EISDIR},
+    {NFS4ERR_NOT_SAME, ENOTDIR},
     {NFS4ERR_DENIED, EACCES},
     {NFS4ERR_LOCKED, EACCES},
     {NFS4ERR_GRACE, EAGAIN},
@@ -88,6 +90,9 @@ Error nfs_error(const char* what, uint32_t status) {
     return Error(ErrorKind::kLost, "the server forgot what it gave us").because(ESTALE);
   if (nfs_needs_time(status))
     return {ErrorKind::kTimeout, "the server asks for more time than it has"};
+  if (status == NFS4ERR_MINOR_VERS_MISMATCH)
+    return Error(ErrorKind::kUnsupported, "the server does not speak NFSv4.0")
+        .hint("try version=3");
   const auto* found =
       std::find_if(std::begin(kMeanings), std::end(kMeanings),
                    [&](const Meaning& meaning) { return meaning.status == status; });

@@ -83,7 +83,8 @@ Status NfsTraffic::send(Request& request) {
   RpcConnection& connection = protocol_.connection();
   if (request.is_commit) {
     NfsCall call = protocol_.commit_call(*request.file);
-    return connection.submit(call.procedure, call.arguments, {}, *this, tag, true);
+    return connection.submit(call.procedure, call.arguments, {}, *this, tag,
+                             RpcConnection::Kind::kSlow);
   }
   RpcPayload payload = payload_of(request);
   NfsCall call = protocol_.write_call(*request.file, request.offset + request.done, payload.bytes);
@@ -107,6 +108,7 @@ void NfsTraffic::forget(const Owner& owner) {
 }
 
 Status NfsTraffic::move_on() {
+  protocol_.keep_alive();
   send_again();
   return protocol_.connection().move_on();
 }

@@ -47,6 +47,7 @@ class NfsTraffic final : public RpcReceiver {
   Status wait(Done done) {
     return protocol_.connection().wait(
         [&] {
+          protocol_.keep_alive();
           send_again();
           return done();
         },

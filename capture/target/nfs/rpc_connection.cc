@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "capture/target/nfs/tcp_connect.h"
+#include "capture/target/server/tcp_connect.h"
 
 namespace dw {
 
@@ -81,8 +81,16 @@ Result<XdrReader> results_of(XdrReader reply) {
 Result<std::unique_ptr<RpcConnection>> RpcConnection::connect(const RpcPeer& peer,
                                                               const ServerTimes& times,
                                                               size_t most_data) {
-  DW_ASSIGN(Fd socket, connect_tcp(peer.host, peer.port, times, peer.display));
-  auto* connection = new RpcConnection(std::move(socket), peer, times, most_data);
+  uint64_t start_ms = monotonic_ms();
+  DW_ASSIGN(std::vector<Endpoint> endpoints, resolve(peer.host, peer.port, times.connect_ms));
+  uint64_t used_ms = std::min<uint64_t>(monotonic_ms() - start_ms, times.connect_ms);
+  auto left_ms = static_cast<uint32_t>(times.connect_ms - used_ms);
+  auto connected = connect_to(endpoints, left_ms, times, SourcePort::kPrivileged);
+  if (!connected.ok()) {
+    Error error = connected.error();
+    return error.on(peer.display).hint("is the server running, and its port right?");
+  }
+  auto* connection = new RpcConnection(std::move(connected->fd), peer, times, most_data);
   return std::unique_ptr<RpcConnection>(connection);
 }
 
@@ -146,7 +154,7 @@ Status RpcConnection::encode(Call& call, const RpcProcedure& procedure,
 
 Status RpcConnection::submit(const RpcProcedure& procedure, const RpcArguments& arguments,
                              const RpcPayload& payload, RpcReceiver& receiver, uint64_t tag,
-                             bool slow) {
+                             Kind kind) {
   DW_TRY(state());
   auto free =
       std::find_if(calls_.begin(), calls_.end(), [](const Call& call) { return !call.used; });
@@ -162,27 +170,31 @@ Status RpcConnection::submit(const RpcProcedure& procedure, const RpcArguments& 
   store(MutableBytes(call.head), 0,
         big_endian(static_cast<uint32_t>(call.total - 4) | kLastFragment));
   call.used = true;
-  call.slow = slow;
+  call.kind = kind;
   call.sent = 0;
   call.receiver = &receiver;
   call.tag = tag;
-  in_use_++;
-  slow_in_use_ += slow ? 1 : 0;
+  count(call, 1);
   to_send_.push_back(slot);
   return {};
 }
 
-void RpcConnection::release(Call& call) {
-  call.used = false;
-  in_use_--;
-  slow_in_use_ -= call.slow ? 1 : 0;
+void RpcConnection::count(const Call& call, int one) {
+  in_use_ += one;
+  if (call.kind != Kind::kAside) due_ += one;
+  if (call.kind == Kind::kSlow) slow_ += one;
 }
 
-Result<XdrReader> RpcConnection::call(const RpcProcedure& procedure, const RpcArguments& arguments,
-                                      bool slow) {
+void RpcConnection::release(Call& call) {
+  call.used = false;
+  count(call, -1);
+}
+
+Result<XdrReader> RpcConnection::call(const RpcProcedure& procedure,
+                                      const RpcArguments& arguments) {
   Answer answer(answer_);
   DW_TRY(wait([&] { return has_room(); }));
-  DW_TRY(submit(procedure, arguments, {}, answer, 0, slow));
+  DW_TRY(submit(procedure, arguments, {}, answer, 0));
   DW_TRY(wait([&] { return answer.done; }));
   if (answer.error) return answer.error->on(display_);
   return XdrReader(answer_);
@@ -196,21 +208,24 @@ Status RpcConnection::move_on() {
 
 uint32_t RpcConnection::limit_ms() const {
   if (limit_ms_ != 0) return limit_ms_;
-  return slow_in_use_ > 0 ? std::max(times_.sync_ms, times_.reply_ms) : times_.reply_ms;
+  return slow_ > 0 ? std::max(times_.sync_ms, times_.reply_ms) : times_.reply_ms;
 }
 
 Status RpcConnection::step(uint64_t since_ms, uint32_t pause_ms) {
   DW_TRY(send_all());
-  uint64_t before = last_reply_ms_;
-  size_t replies_due = in_use_;
+  size_t before = in_use_;
   DW_TRY(receive_all());
-  if (last_reply_ms_ != before || in_use_ != replies_due) return {};
+  // Whoever waits may have what he waits for. A call that took the place of another is his too.
+  if (in_use_ != before || replied_) {
+    replied_ = false;
+    return {};
+  }
   uint64_t now_ms = monotonic_ms();
   uint64_t end_ms = std::max(since_ms, last_reply_ms_) + limit_ms();
-  if (in_use_ > 0 && now_ms >= end_ms)
+  if (due_ > 0 && now_ms >= end_ms)
     return fail(Error(ErrorKind::kTimeout, "the server did not answer in time"));
   uint64_t wait_ms = pause_ms;
-  if (in_use_ > 0) wait_ms = std::min<uint64_t>(wait_ms, end_ms - now_ms);
+  if (due_ > 0) wait_ms = std::min<uint64_t>(wait_ms, end_ms - now_ms);
   auto events = static_cast<short>(POLLIN | (to_send_.empty() ? 0 : POLLOUT));
   pollfd waiting = {socket_.get(), events, 0};
   if (::poll(&waiting, 1, static_cast<int>(wait_ms)) < 0 && errno != EINTR)
@@ -313,8 +328,9 @@ Status RpcConnection::take_record() {
   if (slot >= calls_.size() || !calls_[slot].used || calls_[slot].xid != xid ||
       calls_[slot].sent < calls_[slot].total)
     return lost("the server answered a call that was not made", 0);
-  last_reply_ms_ = monotonic_ms();
   Call& call = calls_[slot];
+  if (call.kind != Kind::kAside) last_reply_ms_ = monotonic_ms();
+  replied_ = true;
   release(call);
   call.receiver->on_reply(call.tag, results_of(reply));
   return state();

@@ -74,6 +74,9 @@ struct RpcPayload {
 
 class RpcConnection {
  public:
+  // Which limit an answer has: times.reply_ms, times.sync_ms, or none; one that has none says
+  // nothing about the others.
+  enum class Kind : uint8_t { kOrdinary, kSlow, kAside };
   static constexpr size_t kMaxCalls = 320;
   // Of a reply, beside the data of a read.
   static constexpr size_t kReplyOverhead = 4096;
@@ -85,9 +88,10 @@ class RpcConnection {
   RpcConnection& operator=(const RpcConnection&) = delete;
   ~RpcConnection();
 
-  // Puts a call on its way. There must be room for it. `slow`: times.sync_ms is its limit.
+  // Puts a call on its way. There must be room for it.
   Status submit(const RpcProcedure& procedure, const RpcArguments& arguments,
-                const RpcPayload& payload, RpcReceiver& receiver, uint64_t tag, bool slow = false);
+                const RpcPayload& payload, RpcReceiver& receiver, uint64_t tag,
+                Kind kind = Kind::kOrdinary);
   [[nodiscard]] bool has_room() const { return in_use_ < kMaxCalls; }
 
   // Sends and receives what can be without waiting.
@@ -105,8 +109,7 @@ class RpcConnection {
   }
 
   // One call and its results, valid until the next call(). Of time it is as with wait().
-  Result<XdrReader> call(const RpcProcedure& procedure, const RpcArguments& arguments,
-                         bool slow = false);
+  Result<XdrReader> call(const RpcProcedure& procedure, const RpcArguments& arguments);
 
   // The failure, if there was one.
   [[nodiscard]] Status state() const;
@@ -126,7 +129,7 @@ class RpcConnection {
  private:
   struct Call {
     bool used = false;
-    bool slow = false;
+    Kind kind = Kind::kOrdinary;
     uint32_t xid = 0;
     std::vector<std::byte> head;
     RpcPayload payload;
@@ -149,6 +152,7 @@ class RpcConnection {
   Result<bool> receive_more();
   Status take_fragment_header();
   Status take_record();
+  void count(const Call& call, int one);
   void release(Call& call);
   [[nodiscard]] uint32_t limit_ms() const;
   Error lost(const char* what, int errno_value);
@@ -160,10 +164,12 @@ class RpcConnection {
   std::optional<Error> failure_;
   std::vector<Call> calls_;
   size_t in_use_ = 0;
-  size_t slow_in_use_ = 0;
+  size_t due_ = 0;  // of them, those that must be answered in time
+  size_t slow_ = 0;
   std::deque<uint32_t> to_send_;
   uint32_t generation_ = 0;
   uint64_t last_reply_ms_ = 0;
+  bool replied_ = false;
   uint32_t limit_ms_ = 0;
 
   // The reply that is being received: fragments of it so far, behind one another.

@@ -7,6 +7,9 @@
 // without
 // "." and ".."; a final symbolic link is never followed.
 //
+// A file whose last name is removed or replaced may be lost for those who have it open (NFSv3 knows
+// no open files).
+//
 // No call takes longer than the limits in ServerTimes say, as long as the server answers nothing;
 // each answer begins them anew. Errors: kLost and kTimeout (trying again may help), kNoSpace,
 // otherwise kIo with the errno that fits (ENOENT, EEXIST, EACCES, EROFS ...), each on the path.

@@ -103,6 +103,23 @@ void set_options(int fd, const ServerTimes& times) {
 }
 
 // Of any errno: trying again may help.
+void bind_privileged(int fd, sa_family_t family) {
+  constexpr unsigned kFirst = 600;
+  constexpr unsigned kCount = 1024 - kFirst;
+  sockaddr_storage any{};
+  any.ss_family = family;
+  socklen_t length = family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  // The port stands at the same place for both families. Another one each time: the server may
+  // still remember the last.
+  auto* port = &reinterpret_cast<sockaddr_in*>(&any)->sin_port;
+  auto start = static_cast<unsigned>(monotonic_ns() / 1000 % kCount);
+  for (unsigned i = 0; i < kCount; ++i) {
+    *port = htons(static_cast<uint16_t>(kFirst + (start + i) % kCount));
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&any), length) == 0 || errno != EADDRINUSE)
+      return;
+  }
+}
+
 Error not_connected(int errno_value) {
   if (errno_value == ETIMEDOUT) return Error::from_errno("cannot connect", errno_value);
   return Error(ErrorKind::kLost, "cannot connect").because(errno_value);
@@ -145,10 +162,11 @@ Result<std::vector<Endpoint>> resolve(const std::string& host, uint16_t port, ui
   return shared->found;
 }
 
-Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times) {
+Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times, SourcePort source) {
   Fd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return not_connected(errno);
   set_options(fd.get(), times);
+  if (source == SourcePort::kPrivileged) bind_privileged(fd.get(), endpoint.address.ss_family);
   const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
   if (::connect(fd.get(), address, endpoint.length) != 0 && errno != EINPROGRESS)
     return not_connected(errno);
@@ -156,14 +174,14 @@ Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times) {
 }
 
 Result<Connection> connect_to(const std::vector<Endpoint>& endpoints, uint32_t limit_ms,
-                              const ServerTimes& times) {
+                              const ServerTimes& times, SourcePort source) {
   DW_CHECK(!endpoints.empty());
   uint64_t end_ms = monotonic_ms() + limit_ms;
   Error last(ErrorKind::kLost, "cannot connect");
   for (size_t i = 0; i < endpoints.size(); ++i) {
     uint64_t now_ms = monotonic_ms();
     uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
-    Result<Fd> fd = begin_connect(endpoints[i], times);
+    Result<Fd> fd = begin_connect(endpoints[i], times, source);
     if (!fd.ok()) {
       last = fd.error();
       continue;

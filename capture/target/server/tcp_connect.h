@@ -26,9 +26,14 @@ struct Endpoint {
 inline constexpr size_t kMostEndpoints = 8;
 Result<std::vector<Endpoint>> resolve(const std::string& host, uint16_t port, uint32_t limit_ms);
 
+// As root, kPrivileged is a port below 1024, which many NFS servers want from those they trust;
+// without the right to it, or if all are taken, it is any.
+enum class SourcePort : uint8_t { kAny, kPrivileged };
+
 // A socket that does not block, and is on its way to be connected. Keepalive and time limits are
 // set as `times` says. Error kLost with the errno.
-Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times);
+Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times,
+                         SourcePort source = SourcePort::kAny);
 
 struct Connection {
   Fd fd;
@@ -38,6 +43,6 @@ struct Connection {
 // Tries one address after the other; `limit_ms` is for all of them. Errors: kTimeout; kLost with
 // the errno of the last address.
 Result<Connection> connect_to(const std::vector<Endpoint>& endpoints, uint32_t limit_ms,
-                              const ServerTimes& times);
+                              const ServerTimes& times, SourcePort source = SourcePort::kAny);
 
 }  // namespace dw

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "capture/target/nfs/nfs3.h"
+#include "capture/target/nfs/nfs4.h"
 #include "capture/target/nfs/nfs_file.h"
 
 namespace dw {
@@ -37,10 +38,19 @@ bool same(const NfsHandle& a, const NfsHandle& b) {
   return a.size == b.size && std::equal(a.bytes.begin(), a.bytes.begin() + a.size, b.bytes.begin());
 }
 
+// What NFSv4 shows above its exports is read-only.
+Error not_made(const Error& error) {
+  if (is_lost(error)) return error;
+  Error told =
+      Error::from_errno("there is no such directory, and it cannot be made", error.errno_value());
+  return told.hint("compare it with what the server exports");
+}
+
 // Where another version of the protocol may do better.
 bool another_version_may_help(const Error& error) {
   return error.kind() == ErrorKind::kUnsupported || error.errno_value() == ENOENT ||
-         error.errno_value() == EACCES || error.errno_value() == EPERM;
+         error.errno_value() == EACCES || error.errno_value() == EPERM ||
+         error.errno_value() == EROFS;
 }
 
 }  // namespace
@@ -60,6 +70,9 @@ Status NfsServer::begin(const NfsAddress& address, const ServerTimes& times) {
   if (address.version == 3) return begin3(address, times);
   Status four = begin4(address, times);
   if (four.ok() || address.version == 4 || !another_version_may_help(four.error())) return four;
+  // The protocol goes before the connection that it uses.
+  protocol_.reset();
+  connection_.reset();
   Status three = begin3(address, times);
   // What is wrong with the older version need not be what is wrong.
   if (!three.ok() && four.error().kind() != ErrorKind::kUnsupported) return four;
@@ -79,8 +92,19 @@ Status NfsServer::begin3(const NfsAddress& address, const ServerTimes& times) {
   return descend(address.directory.substr(mount.path.size()));
 }
 
-Status NfsServer::begin4(const NfsAddress& /*address*/, const ServerTimes& /*times*/) {
-  return Error(ErrorKind::kUnsupported, "NFSv4 is not there yet").on(display_);
+Status NfsServer::begin4(const NfsAddress& address, const ServerTimes& times) {
+  RpcPeer peer = peer_of(address, display_);
+  DW_ASSIGN(connection_, RpcConnection::connect(peer, times, NfsTraffic::kMostWritten));
+  connection_->set_limit(times.connect_ms);
+  auto four = std::make_unique<Nfs4>(*connection_);
+  Nfs4& protocol = *four;
+  protocol_ = std::move(four);
+  version_ = 4;
+  auto root = protocol.begin();
+  if (!root.ok()) return told(root.error(), "");
+  root_ = *root;
+  DW_TRY(descend(address.directory));
+  return protocol.learn_limits(root_, NfsTraffic::kMostWritten);
 }
 
 Status NfsServer::descend(const std::string& path) {
@@ -99,7 +123,7 @@ Result<NfsHandle> NfsServer::walk(NfsHandle from, const std::string& path, Missi
     Result<NfsEntry> entry = protocol_->look_up(from, name);
     if (missing == Missing::kMake && !entry.ok() && entry.error().errno_value() == ENOENT) {
       Status made = protocol_->make_directory(from, name);
-      if (!made.ok() && made.error().errno_value() != EEXIST) return made.error();
+      if (!made.ok() && made.error().errno_value() != EEXIST) return not_made(made.error());
       entry = protocol_->look_up(from, name);
     }
     if (!entry.ok()) return entry.error();

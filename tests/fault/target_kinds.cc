@@ -12,13 +12,17 @@
 
 #include "capture/target/file_target.h"
 #include "capture/target/memory_target.h"
+#include "capture/target/nfs/nfs_server.h"
 #include "capture/target/output_file.h"
 #include "capture/target/raw/raw_contents.h"
 #include "capture/target/raw/raw_store.h"
 #include "capture/target/server/server_target.h"
+#include "capture/target/ssh/ssh_server.h"
 #include "tests/fault/crash_target.h"
 #include "tests/unit/support/directory_server.h"
 #include "tests/unit/support/mounts.h"
+#include "tests/unit/support/nfs_server.h"
+#include "tests/unit/support/ssh_server.h"
 #include "tests/unit/support/temp_dir.h"
 
 namespace dw::test {
@@ -36,6 +40,7 @@ Content content_of(const std::string& path) {
 }
 
 void empty_folder(const std::string& folder) {
+  if (!fs::exists(folder)) return;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().filename() != "lost+found") fs::remove_all(entry.path());
 }
@@ -111,43 +116,116 @@ class LoopKind : public FileKind {
   std::unique_ptr<LoopDisk> disk_;
 };
 
-// A ServerTarget on a server that does all that it may.
+// A ServerTarget, on a connection of its own each time.
 class ServerKind : public TargetKind {
  public:
-  [[nodiscard]] const char* name() const override { return "server"; }
+  ServerKind(const char* name, std::string folder) : name_(name), folder_(std::move(folder)) {}
+
+  [[nodiscard]] const char* name() const override { return name_; }
   [[nodiscard]] TargetTraits traits() const override { return {.named = true, .reopens = true}; }
   void reset() override {
-    check();
-    empty_folder(dir_.path());
+    server_.reset();
+    empty_folder(folder_);
   }
   std::unique_ptr<Target> create() override {
-    connect();
+    server_ = connect();
     return std::move(ServerTarget::create(*server_, kDumpFolder, kSealedName).value());
   }
   Result<std::unique_ptr<Target>> reopen() override {
-    connect();
+    server_ = connect();
     DW_ASSIGN(std::unique_ptr<ServerTarget> target,
               ServerTarget::reopen(*server_, kDumpFolder, kSealedName));
     return std::unique_ptr<Target>(std::move(target));
   }
-  std::map<std::string, Content> files() override { return files_in(dir_ / kDumpFolder); }
+  std::map<std::string, Content> files() override { return files_in(dump_folder()); }
   void place(const std::string& name, const std::string& content) override {
-    write_file(dir_ / kDumpFolder + "/" + name, content);
+    write_file(dump_folder() + "/" + name, content);
+  }
+
+ protected:
+  // `server`: what became of trying.
+  static std::unique_ptr<FileServer> connected(Result<std::unique_ptr<FileServer>> server) {
+    if (!server.ok()) throw std::runtime_error(server.error().what());
+    return std::move(*server);
   }
 
  private:
-  void connect() {
-    check();
-    server_ = std::make_unique<DirectoryServer>(disk_, ServerFaults{.seed = ++connections_});
-  }
-  void check() const {
-    if (server_ && server_->misuses() > 0) throw std::logic_error("the server was used wrongly");
+  virtual std::unique_ptr<FileServer> connect() = 0;
+  [[nodiscard]] std::string dump_folder() const { return folder_ + "/" + kDumpFolder; }
+
+  const char* name_;
+  std::string folder_;
+  std::unique_ptr<FileServer> server_;
+};
+
+// On a server that does all that it may.
+class DirectoryServerKind : public ServerKind {
+ public:
+  DirectoryServerKind() : DirectoryServerKind(std::make_unique<TempDir>()) {}
+
+  void reset() override {
+    if (last_ != nullptr && last_->misuses() > 0)
+      throw std::logic_error("the server was used wrongly");
+    last_ = nullptr;
+    ServerKind::reset();
   }
 
-  TempDir dir_;
-  ServerDisk disk_{dir_.path()};
-  std::unique_ptr<DirectoryServer> server_;
+ private:
+  explicit DirectoryServerKind(std::unique_ptr<TempDir> dir)
+      : ServerKind("server", dir->path()), dir_(std::move(dir)), disk_(dir_->path()) {}
+
+  std::unique_ptr<FileServer> connect() override {
+    auto server = std::make_unique<DirectoryServer>(disk_, ServerFaults{.seed = ++connections_});
+    last_ = server.get();
+    return server;
+  }
+
+  std::unique_ptr<TempDir> dir_;
+  ServerDisk disk_;
+  DirectoryServer* last_ = nullptr;
   uint64_t connections_ = 0;
+};
+
+class SshKind : public ServerKind {
+ public:
+  SshKind() : SshKind(std::make_unique<TestSshd>()) {}
+
+ private:
+  explicit SshKind(std::unique_ptr<TestSshd> sshd)
+      : ServerKind("ssh", sshd->data() + "/dumps"), sshd_(std::move(sshd)) {}
+
+  std::unique_ptr<FileServer> connect() override {
+    SshAddress address{.host = "127.0.0.1",
+                       .port = sshd_->port(),
+                       .user = "root",
+                       .directory = sshd_->data() + "/dumps"};
+    SshOptions options{.key_file = sshd_->key(), .known_hosts_file = sshd_->known_hosts()};
+    return connected(SshServer::open(address, options, {}));
+  }
+
+  std::unique_ptr<TestSshd> sshd_;
+};
+
+class NfsKind : public ServerKind {
+ public:
+  NfsKind(const char* name, int version) : NfsKind(name, version, std::make_unique<TestNfs>()) {}
+
+ private:
+  NfsKind(const char* name, int version, std::unique_ptr<TestNfs> nfs)
+      : ServerKind(name, nfs->data()), nfs_(std::move(nfs)), version_(version) {}
+
+  std::unique_ptr<FileServer> connect() override {
+    NfsAddress address;
+    address.host = "127.0.0.1";
+    address.directory = "/export";
+    address.version = version_;
+    address.port = nfs_->port();
+    address.mount_port = nfs_->mount_port();
+    return connected(NfsServer::open(address, {}));
+  }
+
+  std::unique_ptr<TestNfs> nfs_;
+  int version_;
 };
 
 // A partition full of what nobody may ever see.
@@ -306,7 +384,9 @@ std::vector<std::unique_ptr<TargetKind>> make_target_kinds() {
   kinds.push_back(std::make_unique<LoopKind>("ext4", 40));
   kinds.push_back(std::make_unique<LoopKind>("ext2", 40));  // cannot reserve space
   kinds.push_back(std::make_unique<LoopKind>("xfs", 300));
-  kinds.push_back(std::make_unique<ServerKind>());
+  kinds.push_back(std::make_unique<DirectoryServerKind>());
+  kinds.push_back(std::make_unique<SshKind>());
+  kinds.push_back(std::make_unique<NfsKind>("nfs3", 3));
   kinds.push_back(std::make_unique<RawDeviceKind>());
   kinds.push_back(std::make_unique<RawFileKind>());
   kinds.push_back(std::make_unique<OutputKind>());

@@ -67,7 +67,8 @@ class SftpConnection final : private ByteSink {
   [[nodiscard]] uint64_t heard_ms() const { return heard_ms_; }
   // When anything last came.
   [[nodiscard]] uint64_t received_ms() const { return received_ms_; }
-  // The shortest time an answer took.
+  // The shortest time an answer took, or kUnknown.
+  static constexpr uint32_t kUnknown = UINT32_MAX;
   [[nodiscard]] uint32_t round_trip_us() const { return round_trip_us_; }
 
   // An OpenSSH server does what it is asked one after the other.
@@ -131,7 +132,7 @@ class SftpConnection final : private ByteSink {
   uint64_t timed_since_ns_ = 0;
   uint64_t ping_ms_ = 0;
   uint32_t timed_id_ = 0;
-  uint32_t round_trip_us_ = UINT32_MAX;
+  uint32_t round_trip_us_ = kUnknown;
   uint32_t next_id_ = 0;
   Step step_ = Step::kSession;
 };

@@ -13,8 +13,11 @@ namespace dw {
 
 namespace {
 
-// What takes longer than this is on its way, and not at work.
+// What takes longer than this is on its way, and not at work; one connection may fill it or not.
 constexpr uint32_t kLongWayUs = 3000;
+// One connection fills no fast link of this length: 2 MiB, an OpenSSH server's window, make
+// 200 MiB/s.
+constexpr uint32_t kTooLongUs = 10'000;
 constexpr uint64_t kLongestPollMs = 1000;
 
 class OneAnswer final : public SftpWaiter {
@@ -187,7 +190,9 @@ Result<SftpAnswer> SftpPool::call(SftpMessage message) {
 }
 
 void SftpPool::grow_if_slow() {
-  if (!grown_ && first().round_trip_us() >= kLongWayUs && first().starved()) grow();
+  if (grown_ || first().round_trip_us() == SftpConnection::kUnknown) return;
+  uint32_t us = first().round_trip_us();
+  if (us >= kTooLongUs || (us >= kLongWayUs && first().starved())) grow();
 }
 
 void SftpPool::grow() {

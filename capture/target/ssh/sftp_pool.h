@@ -1,9 +1,9 @@
 // One or several connections to one server, and every wait for them.
 //
 // The first connection is opened at once; the others, all together and in the background, when the
-// first is held back by the server's window and the way there is long. One that cannot be opened is
-// done without. One that breaks later breaks the pool: what was on its way is in doubt. From then
-// on each call returns that error at once. Thread safety: none. Ownership: the pool owns its
+// way is so long that the server's window holds back the first. One that cannot be opened is done
+// without. One that breaks later breaks the pool: what was on its way is in doubt. From then on
+// each call returns that error at once. Thread safety: none. Ownership: the pool owns its
 // connections.
 #pragma once
 

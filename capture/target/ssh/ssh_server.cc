@@ -14,6 +14,7 @@ Result<std::unique_ptr<FileServer>> SshServer::open(const SshAddress& address,
   DW_ASSIGN(auto pool, SftpPool::open(address, options, times));
   std::unique_ptr<SshServer> server(new SshServer(std::move(pool), address));
   DW_TRY(server->calls_.prepare_directory());
+  server->pool_->grow_if_slow();
   return std::unique_ptr<FileServer>(std::move(server));
 }
 

@@ -1,11 +1,6 @@
 // A directory on a real SSH server; longer trials are in tests/fault.
 
-#include "capture/target/ssh/ssh_server.h"
-
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,62 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "capture/base/clock.h"
-#include "capture/base/fd.h"
 #include "tests/fault/file_server_contract.h"
 #include "tests/unit/support/process.h"
-#include "tests/unit/support/ssh_server.h"
+#include "tests/unit/support/ssh_login.h"
 #include "tests/unit/support/time_limit.h"
 
 using namespace dw;
 using namespace dw::test;
 
 namespace {
-
-constexpr ServerTimes kTimes{
-    .connect_ms = 10'000, .reply_ms = 10'000, .sync_ms = 30'000, .keepalive_ms = 1'000};
-// For servers that will not answer.
-constexpr ServerTimes kShort{
-    .connect_ms = 700, .reply_ms = 700, .sync_ms = 700, .keepalive_ms = 200};
-
-std::string told(const Error& error) {
-  char text[600];
-  error.format(text, sizeof(text));
-  return text;
-}
-
-// Where a server for tests is, and how to log in there.
-struct Login {
-  SshAddress address;
-  SshOptions options;
-
-  explicit Login(const TestSshd& server)
-      : address{.host = "127.0.0.1",
-                .port = server.port(),
-                .user = "root",
-                .directory = server.data() + "/dumps"},
-        options{.key_file = server.key(), .known_hosts_file = server.known_hosts()} {}
-
-  [[nodiscard]] Result<std::unique_ptr<FileServer>> open(const ServerTimes& times = kTimes) const {
-    return SshServer::open(address, options, times);
-  }
-  [[nodiscard]] std::unique_ptr<FileServer> opened(const ServerTimes& times = kTimes) const {
-    Result<std::unique_ptr<FileServer>> server = open(times);
-    REQUIRE_MESSAGE(server.ok(), (server.ok() ? "" : told(server.error())));
-    return std::move(*server);
-  }
-  [[nodiscard]] Error refused(const ServerTimes& times = kTimes) const {
-    Result<std::unique_ptr<FileServer>> server = open(times);
-    REQUIRE_FALSE(server.ok());
-    INFO(told(server.error()));
-    return server.error();
-  }
-};
-
-void check_says(const Error& error, ErrorKind kind, const std::string& text) {
-  CHECK(error.kind() == kind);
-  CHECK_MESSAGE(told(error).find(text) != std::string::npos, told(error));
-}
 
 std::string make_key(const TestSshd& server, const std::string& name, const std::string& type,
                      const std::string& passphrase) {

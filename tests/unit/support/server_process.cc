@@ -91,4 +91,13 @@ void ServerProcess::restart(std::vector<std::string> more) {
 
 void ServerProcess::signal(int number) const { ::kill(pid_, number); }
 
+void ServerProcess::await(const std::string& name, bool there) const {
+  std::string path = folder_ / name;
+  for (int waited_ms = 0; waited_ms < kStartLimitMs; waited_ms += kPauseMs) {
+    if ((::access(path.c_str(), F_OK) == 0) == there) return;
+    ::usleep(kPauseMs * 1000);
+  }
+  throw std::runtime_error(script_ + ": nothing happens to " + name);
+}
+
 }  // namespace dw::test

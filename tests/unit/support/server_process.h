@@ -35,6 +35,8 @@ class ServerProcess {
   void restart(std::vector<std::string> more);
   // What the script does with such a signal.
   void signal(int number) const;
+  // Waits until this file of the folder is there, or gone. Throws if it takes long.
+  void await(const std::string& name, bool there) const;
 
  private:
   void start(bool same_port);

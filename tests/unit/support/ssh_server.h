@@ -25,8 +25,14 @@ class TestSshd : public ServerProcess {
   [[nodiscard]] std::string known_hosts_any() const { return folder() / "known_hosts.any"; }
 
   // All sessions stop reading and answering, with their connections up.
-  void stop_sessions() const { signal(SIGUSR1); }
-  void continue_sessions() const { signal(SIGUSR2); }
+  void stop_sessions() const {
+    signal(SIGUSR1);
+    await("stopped", true);
+  }
+  void continue_sessions() const {
+    signal(SIGUSR2);
+    await("stopped", false);
+  }
 };
 
 }  // namespace dw::test

@@ -128,7 +128,8 @@ Error RpcConnection::lost(const char* what, int errno_value) {
 
 Status RpcConnection::encode(Call& call, const RpcProcedure& procedure,
                              const RpcArguments& arguments) {
-  call.head.resize(kMaxHead);
+  // Most of it stays unused: a call keeps only what it needs.
+  std::array<std::byte, kMaxHead> scratch;
   rpc_msg message{};
   message.xid = call.xid;
   message.direction = CALL;
@@ -140,7 +141,7 @@ Status RpcConnection::encode(Call& call, const RpcProcedure& procedure,
   message.body.cbody.verf = credentials_->ah_verf;
   ZDR zdr;
   // Behind what it may fill there is room, because libnfs looks for it only now and then.
-  libnfs_zdrmem_create(&zdr, reinterpret_cast<char*>(call.head.data()), kMaxHead / 2, ZDR_ENCODE);
+  libnfs_zdrmem_create(&zdr, reinterpret_cast<char*>(scratch.data()), kMaxHead / 2, ZDR_ENCODE);
   libnfs_zdr_setpos(&zdr, 4);
   bool ok = libnfs_zdr_callmsg(nullptr, &zdr, &message) != 0 &&
             (arguments.encode == nullptr || arguments.encode(&zdr, arguments.arguments));
@@ -148,7 +149,7 @@ Status RpcConnection::encode(Call& call, const RpcProcedure& procedure,
   libnfs_zdr_destroy(&zdr);
   if (!ok || size > kMaxHead / 2)
     return Error::from_errno("the path is too long for a call of NFS", ENAMETOOLONG).on(display_);
-  call.head.resize(size);
+  call.head.assign(scratch.begin(), scratch.begin() + static_cast<ptrdiff_t>(size));
   return {};
 }
 

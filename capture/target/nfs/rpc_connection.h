@@ -77,7 +77,7 @@ class RpcConnection {
   // Which limit an answer has: times.reply_ms, times.sync_ms, or none; one that has none says
   // nothing about the others.
   enum class Kind : uint8_t { kOrdinary, kSlow, kAside };
-  static constexpr size_t kMaxCalls = 320;
+  static constexpr size_t kMaxCalls = 400;
   // Of a reply, beside the data of a read.
   static constexpr size_t kReplyOverhead = 4096;
 

@@ -107,6 +107,7 @@ void SftpConnection::take(Bytes bytes) {
 
 Status SftpConnection::take_message(Bytes message) {
   heard_ms_ = monotonic_ms();
+  ++messages_;
   if (step_ != Step::kVersion) return take_answer(message);
   Result<SftpAbilities> abilities = parse_sftp_version(message);
   if (!abilities.ok()) return no_sftp(*login_);

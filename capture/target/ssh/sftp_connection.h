@@ -63,6 +63,8 @@ class SftpConnection final : private ByteSink {
   [[nodiscard]] size_t open_window() const;
   // The server's window, and nothing else, holds back what is queued.
   [[nodiscard]] bool starved() const;
+  // Messages that came so far. Sending may bring some, too: libssh reads whenever it looks.
+  [[nodiscard]] uint64_t messages() const { return messages_; }
   // When an answer last came, or the first request that has none was sent.
   [[nodiscard]] uint64_t heard_ms() const { return heard_ms_; }
   // When anything last came.
@@ -126,6 +128,7 @@ class SftpConnection final : private ByteSink {
   size_t write_piece_ = kDefaultPiece;
   size_t read_piece_ = kDefaultPiece;
   size_t unanswered_ = 0;
+  uint64_t messages_ = 0;
   uint64_t heard_ms_ = 0;
   uint64_t received_ms_ = 0;
   uint64_t received_bytes_ = 0;

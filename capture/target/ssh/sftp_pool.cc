@@ -118,7 +118,10 @@ Status SftpPool::work_on(Link& link, bool is_first) {
 }
 
 Status SftpPool::wait(const Patience& patience) {
+  uint64_t before = messages();
   DW_TRY(work());
+  // The answer may be among them, and then nothing else comes.
+  if (messages() != before) return {};
   std::array<pollfd, kMostConnections> waiting{};
   nfds_t count = 0;
   for (const Link& link : links_) {
@@ -130,6 +133,13 @@ Status SftpPool::wait(const Patience& patience) {
   ::poll(waiting.data(), count, static_cast<int>(next_look_ms(patience, now_ms)));
   DW_TRY(work());
   return check_limits(patience);
+}
+
+uint64_t SftpPool::messages() const {
+  uint64_t sum = 0;
+  for (const Link& link : links_)
+    sum += link.connection != nullptr ? link.connection->messages() : 0;
+  return sum;
 }
 
 uint64_t SftpPool::answer_limit_ms() const {

@@ -91,6 +91,7 @@ class SftpPool {
   Status check_limits(const Patience& patience);
   Status check_ready(Link& link, uint64_t since_ms, uint64_t now_ms);
   [[nodiscard]] uint64_t next_look_ms(const Patience& patience, uint64_t now_ms) const;
+  [[nodiscard]] uint64_t messages() const;
   [[nodiscard]] uint64_t answer_limit_ms() const;
   Error broke(const Error& error);
 

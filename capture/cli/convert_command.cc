@@ -14,6 +14,7 @@
 #include "capture/cli/dump_path.h"
 #include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
+#include "capture/cli/take_off.h"
 #include "capture/pipeline/pipeline.h"
 #include "capture/report/message.h"
 #include "capture/target/output_file.h"
@@ -29,7 +30,10 @@ constexpr const char* kHelp =
     "\n"
     "IN is a dump of any format or its directory, or - for a flattened dump or a stream on "
     "standard\n"
-    "input. OUT is a file that does not exist yet, or - for a stream or a flattened dump on\n"
+    "input, or raw:/dev/X: without --format and --compress that dump is copied as it is, and OUT "
+    "may\n"
+    "be a directory, which gets the dump's folder. Else OUT is a file that does not exist yet, or "
+    "- for a stream or a flattened dump on\n"
     "standard output. OUT gets its name only when it is whole.\n"
     "\n"
     "  --format FORMAT       kdump (default), stream (default for -), elf or flattened\n"
@@ -186,18 +190,29 @@ Result<PageCounts> convert_to_output(const Conversion& conversion) {
   return counts;
 }
 
-Result<int> run(ConvertOptions options) {
-  if (options.input != "-") {
-    DW_ASSIGN(options.input, find_dump(options.input));
-  }
+// Before anything is read; creating the file looks again.
+Status check_output(const std::string& output) {
   struct stat status;
-  // Before anything is read; creating the file looks again.
-  if (options.output != "-" && ::lstat(options.output.c_str(), &status) == 0)
-    return Error::from_errno("the file exists", EEXIST)
-        .on(options.output)
-        .hint("name another one, or remove it");
-  Result<std::unique_ptr<ConvertInput>> input =
-      open_convert_input(options.input, folder_of(options.output));
+  if (output == "-" || ::lstat(output.c_str(), &status) != 0) return {};
+  return Error::from_errno("the file exists", EEXIST)
+      .on(output)
+      .hint("name another one, or remove it");
+}
+
+Result<int> run(ConvertOptions options) {
+  if (is_raw_argument(options.input) && options.as_it_is && options.output != "-") {
+    DW_ASSIGN(RawContents raw, open_raw_argument(options.input));
+    return take_off(raw, options.output);
+  }
+  NamedDump dump;
+  if (options.input != "-") {
+    DW_ASSIGN(dump, open_named_dump(options.input));
+    options.input = dump.path;
+  }
+  DW_TRY(check_output(options.output));
+  Result<std::unique_ptr<ConvertInput>> input = options.input == "-"
+                                                    ? open_convert_stdin(folder_of(options.output))
+                                                    : open_convert_input(std::move(dump.file));
   if (!input.ok()) return on_file(input.error(), options.input);
   Status verified = (*input)->verify();
   if (!verified.ok()) return on_file(verified.error(), options.input);
@@ -209,7 +224,10 @@ Result<int> run(ConvertOptions options) {
                         .description = (*input)->description()};
   Result<PageCounts> counts = convert_to_output(conversion);
   if (!counts.ok()) return on_file(counts.error(), options.input);
-  if (counts->missing == 0 && !(*input)->incomplete()) return kExitComplete;
+  if (counts->missing == 0 && !(*input)->incomplete()) {
+    if (dump.raw && options.output != "-") mark_taken_off(*dump.raw);
+    return kExitComplete;
+  }
   tell_missing(conversion, *counts);
   return kExitIncomplete;
 }

@@ -45,8 +45,8 @@ uint64_t plan_bytes(uint64_t windows, bool with_digests) {
 
 class DumpInput : public ConvertInput {
  public:
-  static Result<std::unique_ptr<ConvertInput>> open(Fd fd) {
-    DW_ASSIGN(OpenDump dump, open_dump(std::move(fd)));
+  static Result<std::unique_ptr<ConvertInput>> open(ReadableFile file) {
+    DW_ASSIGN(OpenDump dump, open_dump(std::move(file)));
     DW_ASSIGN(KdumpReader reader, KdumpReader::create(dump.file));
     DW_ASSIGN(DumpMemory memory, read_memory(reader, kMaxProgramHeaders));
     return std::unique_ptr<ConvertInput>(
@@ -130,8 +130,8 @@ class DumpInput : public ConvertInput {
 // Every page of it is kept: to filter one is what `capture --source` is for.
 class VmcoreInput : public ConvertInput {
  public:
-  static Result<std::unique_ptr<ConvertInput>> open(const std::string& path) {
-    DW_ASSIGN(Vmcore vmcore, Vmcore::open(path.c_str()));
+  static Result<std::unique_ptr<ConvertInput>> open(ReadableFile file) {
+    DW_ASSIGN(Vmcore vmcore, Vmcore::open(std::move(file)));
     return std::unique_ptr<ConvertInput>(new VmcoreInput(std::move(vmcore)));
   }
 
@@ -211,17 +211,19 @@ Result<Fd> open_standard_input(const std::string& folder) {
 
 }  // namespace
 
-Result<std::unique_ptr<ConvertInput>> open_convert_input(const std::string& path,
-                                                         const std::string& folder) {
-  bool piped = path == "-";
-  DW_ASSIGN(Fd fd,
-            piped ? open_standard_input(folder) : open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
+Result<std::unique_ptr<ConvertInput>> open_convert_input(ReadableFile file) {
+  DW_ASSIGN(DumpKind kind, dump_kind(file.get()));
+  if (kind == DumpKind::kElf) return VmcoreInput::open(std::move(file));
+  return DumpInput::open(std::move(file));
+}
+
+Result<std::unique_ptr<ConvertInput>> open_convert_stdin(const std::string& folder) {
+  DW_ASSIGN(Fd fd, open_standard_input(folder));
   DW_ASSIGN(DumpKind kind, dump_kind(fd.get()));
-  if (kind != DumpKind::kElf) return DumpInput::open(std::move(fd));
-  if (piped)
+  if (kind == DumpKind::kElf)
     return Error(ErrorKind::kUnsupported, "an ELF vmcore on standard input")
         .hint("name the file instead");
-  return VmcoreInput::open(path);
+  return DumpInput::open(std::move(fd));
 }
 
 }  // namespace dw

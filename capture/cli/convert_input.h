@@ -50,9 +50,10 @@ class ConvertInput {
   [[nodiscard]] virtual MemoryNeeds memory_needs(bool with_digests) const = 0;
 };
 
-// `path` is a file, or "-" for standard input; if that is a pipe, it is read to its end first, into
-// a file without a name in `folder`.
-Result<std::unique_ptr<ConvertInput>> open_convert_input(const std::string& path,
-                                                         const std::string& folder);
+Result<std::unique_ptr<ConvertInput>> open_convert_input(ReadableFile file);
+
+// Standard input; if that is a pipe, it is read to its end first, into a file without a name in
+// `folder`.
+Result<std::unique_ptr<ConvertInput>> open_convert_stdin(const std::string& folder);
 
 }  // namespace dw

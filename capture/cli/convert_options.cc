@@ -61,6 +61,7 @@ Status read_arguments(std::span<const char* const> raw, Config& config,
 }
 
 Status settle(const Config& config, ConvertOptions& options) {
+  options.as_it_is = config.format.empty() && config.compress.empty();
   if (options.output == "-") options.format = DumpFormat::kStream;
   if (!config.format.empty()) options.format = *parse_dump_format(config.format);
   if (options.format == DumpFormat::kElf) options.compression.compression = Compression::kNone;

@@ -17,6 +17,7 @@ struct ConvertOptions {
   std::string output;  // "-": standard output
   DumpFormat format = DumpFormat::kKdump;
   CompressionOptions compression;
+  bool as_it_is = true;       // neither of the two was asked for
   unsigned threads = 0;       // 0: one for each CPU
   uint64_t memory_limit = 0;  // bytes; 0: half of what is available
   ProgressMode progress = ProgressMode::kPlain;

@@ -20,6 +20,7 @@
 #include "capture/report/json.h"
 #include "capture/report/message.h"
 #include "capture/source/vmcore.h"
+#include "capture/target/sums_file.h"
 #include "capture/verify/list_summary.h"
 
 namespace dw {
@@ -28,7 +29,8 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: dumpwright info [--json] FILE\n"
-    "Tells what FILE is: a vmcore, a dump of any format, or the directory of one. Damage that\n"
+    "Tells what FILE is: a vmcore, a dump of any format, the directory of one, or raw:/dev/X. "
+    "Damage that\n"
     "only reading every page would show is not looked for.\n"
     "Exit status: 0 told, 1 the file cannot be read, 2 usage.\n";
 
@@ -99,12 +101,19 @@ void print_cut(const ByteSource& source) {
 }
 
 // What the list of checksums beside a dump says of it; nothing if there is none of this dump.
-std::optional<ListSummary> list_of(const std::string& path, int dump_fd) {
-  Result<Fd> fd = open_list_beside(path);
-  if (!fd.ok() || !fd->valid()) return std::nullopt;
-  Result<ListSummary> list = summarize_list(fd->get());
-  if (!list.ok() || !is_list_of(dump_fd, *list)) return std::nullopt;
+std::optional<ListSummary> list_of(const NamedDump& dump) {
+  Result<ReadableFile> file = dump.open_beside(kSumsName);
+  if (!file.ok()) return std::nullopt;
+  Result<ListSummary> list = summarize_list(file->get());
+  if (!list.ok() || !is_list_of(dump.file.get(), *list)) return std::nullopt;
   return *list;
+}
+
+void print_partition(const NamedDump& dump) {
+  if (!dump.raw) return;
+  print_field("partition", dump.raw->superblock().taken_off
+                               ? "taken off: the next crash is written over it"
+                               : "not taken off yet (dumpwright convert does that)");
 }
 
 std::string share_text(uint64_t part, uint64_t whole) {
@@ -199,31 +208,36 @@ JsonObject kdump_json(const std::string& path, DumpKind kind, const KdumpReader&
 
 // vmcore.json beside the dump: the capture's own report, with the pages by class. Empty if there is
 // none, or if it is not the one line that a capture writes.
-std::string report_beside(const std::string& path) {
-  size_t slash = path.rfind('/');
-  std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-  Result<std::string> text = read_text_file((folder + kReportName).c_str());
-  if (!text.ok()) return {};
+std::string report_beside(const NamedDump& dump) {
+  Result<ReadableFile> file = dump.open_beside(kReportName);
+  if (!file.ok()) return {};
+  std::string text(kReportBytes, '\0');
+  Result<size_t> size = read_up_to_at(file->get(), std::as_writable_bytes(std::span(text)), 0);
+  if (!size.ok()) return {};
+  text.resize(*size);
   bool one_line =
-      text->starts_with('{') && text->ends_with("}\n") && text->find('\n') == text->size() - 1;
-  return one_line ? text->substr(0, text->size() - 1) : std::string();
+      text.starts_with('{') && text.ends_with("}\n") && text.find('\n') == text.size() - 1;
+  return one_line ? text.substr(0, text.size() - 1) : std::string();
 }
 
-Status show_kdump(const std::string& path, Fd fd, bool json) {
-  std::optional<ListSummary> list = list_of(path, fd.get());
-  DW_ASSIGN(OpenDump dump, open_dump(std::move(fd)));
+Status show_kdump(NamedDump named, bool json) {
+  const std::string& path = named.path;
+  std::optional<ListSummary> list = list_of(named);
+  DW_ASSIGN(OpenDump dump, open_dump(std::move(named.file)));
   DW_ASSIGN(KdumpReader reader, KdumpReader::create(dump.file));
   DW_ASSIGN(KdumpSummary summary, reader.summarize());
   if (is_stream(dump.kind)) count_slots(summary, reader.layout().block_size);
   if (json) {
     JsonObject object = kdump_json(path, dump.kind, reader, summary);
     if (list) object.add("checksums", list_json(*list));
-    if (std::string report = report_beside(path); !report.empty())
+    if (named.raw) object.add("taken_off", named.raw->superblock().taken_off);
+    if (std::string report = report_beside(named); !report.empty())
       object.add_object_text("report", report);
     std::printf("%s\n", object.text().c_str());
   } else {
     print_kdump_text(path, dump.kind, reader, summary);
     print_list(list);
+    print_partition(named);
   }
   return {};
 }
@@ -282,33 +296,36 @@ JsonObject vmcore_json(const std::string& path, const Vmcore& vmcore, const Cras
   return object;
 }
 
-Status show_vmcore(const std::string& path, const Fd& fd, bool json) {
-  std::optional<ListSummary> list = list_of(path, fd.get());
-  DW_ASSIGN(Vmcore vmcore, Vmcore::open(path.c_str()));
+Status show_vmcore(NamedDump named, bool json) {
+  const std::string& path = named.path;
+  std::optional<ListSummary> list = list_of(named);
+  DW_ASSIGN(Vmcore vmcore, Vmcore::open(std::move(named.file)));
   CrashFacts facts = read_crash_facts(vmcore);
   DW_ASSIGN(ClassCounts counts, count_classes(vmcore));
   if (json) {
     JsonObject object = vmcore_json(path, vmcore, facts, counts);
     if (list) object.add("checksums", list_json(*list));
+    if (named.raw) object.add("taken_off", named.raw->superblock().taken_off);
     std::printf("%s\n", object.text().c_str());
   } else {
     print_vmcore_text(path, vmcore, facts, counts);
     print_list(list);
+    print_partition(named);
   }
   return {};
 }
 
 Status show(const std::string& argument, bool json) {
-  DW_ASSIGN(std::string path, find_dump(argument));
-  DW_ASSIGN(Fd fd, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  Result<DumpKind> kind = dump_kind(fd.get());
+  DW_ASSIGN(NamedDump dump, open_named_dump(argument));
+  std::string path = dump.path;
+  Result<DumpKind> kind = dump_kind(dump.file.get());
   if (!kind.ok()) {
     Error error = kind.error();
     return error.on(path);
   }
   // A vmcore tells best what is wrong with a file that is nothing else.
-  if (*kind == DumpKind::kElf || *kind == DumpKind::kUnknown) return show_vmcore(path, fd, json);
-  Status shown = show_kdump(path, std::move(fd), json);
+  bool vmcore = *kind == DumpKind::kElf || *kind == DumpKind::kUnknown;
+  Status shown = vmcore ? show_vmcore(std::move(dump), json) : show_kdump(std::move(dump), json);
   if (shown.ok()) return shown;
   Error error = shown.error();
   return error.on(path);

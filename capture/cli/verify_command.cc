@@ -1,6 +1,7 @@
 #include "capture/cli/verify_command.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <string>
@@ -13,6 +14,7 @@
 #include "capture/pipeline/pipeline.h"
 #include "capture/report/json.h"
 #include "capture/report/message.h"
+#include "capture/target/sums_file.h"
 #include "capture/verify/verify.h"
 
 namespace dw {
@@ -21,7 +23,8 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: dumpwright verify [OPTION...] DUMP\n"
-    "Reads all of DUMP, the file or its directory, and compares it with the list of checksums\n"
+    "Reads all of DUMP, the file, its directory or raw:/dev/X, and compares it with the list of "
+    "checksums\n"
     "beside it (vmcore.sums) and with every page's own checksum. Tells what is damaged.\n"
     "\n"
     "  --threads N  default: one for each CPU\n"
@@ -161,9 +164,16 @@ class JsonOutput {
 };
 
 template <typename Output>
-Result<int> verify_into(Output output, const std::string& path, unsigned threads) {
+Result<int> verify_into(Output output, NamedDump dump, unsigned threads) {
+  std::string path = dump.path;
+  VerifyFiles files;
+  files.named_whole = dump.named_whole();
+  Result<ReadableFile> list = dump.open_beside(kSumsName);
+  if (!list.ok() && list.error().errno_value() != ENOENT) return list.error();
+  if (list.ok()) files.list = std::move(*list);
+  files.dump = std::move(dump.file);
   VerifyOptions how{.threads = threads};
-  Result<VerifiedDump> verified = verify_dump(path, how, output.events());
+  Result<VerifiedDump> verified = verify_named(std::move(files), how, output.events());
   if (!verified.ok()) {
     Error error = verified.error();
     return error.subject().empty() ? error.on(path) : error;
@@ -174,11 +184,11 @@ Result<int> verify_into(Output output, const std::string& path, unsigned threads
 }
 
 Result<int> run(const VerifyCommandOptions& options) {
-  DW_ASSIGN(std::string path, find_dump(options.dump));
+  DW_ASSIGN(NamedDump dump, open_named_dump(options.dump));
   unsigned asked = options.threads != 0 ? options.threads : usable_cpus();
   unsigned threads = std::min(asked, Pipeline::kMaxThreads);
-  if (options.json) return verify_into(JsonOutput(), path, threads);
-  return verify_into(TextOutput(), path, threads);
+  if (options.json) return verify_into(JsonOutput(), std::move(dump), threads);
+  return verify_into(TextOutput(), std::move(dump), threads);
 }
 
 }  // namespace

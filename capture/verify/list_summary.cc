@@ -1,14 +1,10 @@
 #include "capture/verify/list_summary.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 #include "capture/codec/running_digest.h"
 #include "capture/format/dump_format.h"
-#include "capture/target/sums_file.h"
 #include "capture/verify/list_cursor.h"
 
 namespace dw {
@@ -165,15 +161,6 @@ bool is_list_of(const FileView& dump, const ListSummary& list) {
     if (digest.ok() && *digest == head->digest) return true;
   }
   return false;
-}
-
-Result<Fd> open_list_beside(const std::string& path) {
-  size_t slash = path.rfind('/');
-  std::string list = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-  list += kSumsName;
-  Result<Fd> fd = open_file(list.c_str(), O_RDONLY | O_NONBLOCK);
-  if (!fd.ok() && fd.error().errno_value() == ENOENT) return Fd();
-  return fd;
 }
 
 }  // namespace dw

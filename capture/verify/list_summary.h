@@ -49,9 +49,6 @@ struct ListSummary {
 // Errors as ListCursor::open().
 Result<ListSummary> summarize_list(const FileView& list);
 
-// Opens the list beside the dump `path`. No descriptor if there is none.
-Result<Fd> open_list_beside(const std::string& path);
-
 // Whether a piece of the head of the dump is as the list says: those of the first two have what no
 // other dump has, and if both are damaged nobody can tell.
 [[nodiscard]] bool is_list_of(const FileView& dump, const ListSummary& list);

@@ -1,13 +1,10 @@
 #include "capture/verify/verify.h"
 
-#include <fcntl.h>
-
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "capture/source/vmcore.h"
-#include "capture/target/file_target.h"
 #include "capture/verify/elf_verifier.h"
 #include "capture/verify/kdump_verifier.h"
 #include "capture/verify/list_summary.h"
@@ -127,13 +124,9 @@ Result<VerifiedDump> verify_files(VerifyFiles files, const VerifyOptions& option
   return verified;
 }
 
-Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& options,
-                                 const VerifyEvents& events) {
-  VerifyFiles files;
-  DW_ASSIGN(files.dump, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  DW_ASSIGN(files.list, open_list_beside(path));
-  bool named_whole = !path.ends_with(kIncompleteSuffix);
-  files.named_whole = named_whole;
+Result<VerifiedDump> verify_named(VerifyFiles files, const VerifyOptions& options,
+                                  const VerifyEvents& events) {
+  bool named_whole = files.named_whole;
   DW_ASSIGN(VerifiedDump verified, verify_files(std::move(files), options, events));
   if (named_whole || !verified.report.whole()) return verified;
   // All that is left to do is what a run that finds it does.

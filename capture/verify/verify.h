@@ -4,8 +4,6 @@
 // Thread safety: one call at a time tells its events, from the thread that called.
 #pragma once
 
-#include <string>
-
 #include "capture/base/result.h"
 #include "capture/format/dump_source.h"
 #include "capture/verify/findings.h"
@@ -21,18 +19,19 @@ struct VerifiedDump {
   VerifyReport report;
 };
 
-// `path`: of the dump's file. Errors: it cannot be opened as a dump, or no memory.
-Result<VerifiedDump> verify_dump(const std::string& path, const VerifyOptions& options,
-                                 const VerifyEvents& events);
-
-// The same of open files; `list` may be none. `named_whole`: the file's name is that of a whole
-// dump.
+// `list` may be none. `named_whole`: the dump's name is that of a whole one.
 struct VerifyFiles {
   ReadableFile dump;
   ReadableFile list;
   bool named_whole = false;
 };
+
+// Errors: it cannot be opened as a dump, or no memory.
 Result<VerifiedDump> verify_files(VerifyFiles files, const VerifyOptions& options,
+                                  const VerifyEvents& events);
+
+// The same; all of a dump that has not got its name is not whole, and that is told.
+Result<VerifiedDump> verify_named(VerifyFiles files, const VerifyOptions& options,
                                   const VerifyEvents& events);
 
 }  // namespace dw

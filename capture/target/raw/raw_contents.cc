@@ -76,7 +76,7 @@ std::string RawContents::dump_name() const { return dump_name_of(superblock_); }
 
 Result<ReadableFile> RawContents::open_file(const std::string& file) const {
   Result<ReadableFile> part = open_raw_file(fd_.get(), superblock_, file);
-  if (!part.ok()) return Error(part.error()).on(path_ + ":" + superblock_.name + "/" + file);
+  if (!part.ok()) return Error(part.error()).on(display() + "/" + file);
   return part;
 }
 

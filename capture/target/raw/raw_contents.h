@@ -27,6 +27,8 @@ class RawContents {
   // FILE or FILE.incomplete; empty if there are small files only.
   [[nodiscard]] std::string dump_name() const;
   Result<ReadableFile> open_file(const std::string& file) const;
+  // The dump's folder, for messages.
+  [[nodiscard]] std::string display() const { return path_ + ":" + superblock_.name; }
 
   // From now on a capture overwrites it without asking. Durable on return. Error, on the device: it
   // cannot be written to, is in use, or holds another dump by now.

@@ -22,8 +22,13 @@ constexpr uint64_t kMiB = 1 << 20;
 // 8 MiB + 2.5 MiB per thread, for RAM far below a TiB.
 [[maybe_unused]] uint64_t budget(unsigned threads) { return 8 * kMiB + threads * 5 * kMiB / 2; }
 
+// The vmcore is on a tmpfs, and the test's, not the capture's: /proc/vmcore costs no page cache.
+// Read from a slow disk, all of a small cgroup can be pages that are just being read, which cannot
+// be taken back.
 struct Stage {
-  explicit Stage(uint64_t mib) : builder(large_crash(mib)) { builder.write_to(dir / "input"); }
+  explicit Stage(uint64_t mib) : builder(large_crash(mib)) { builder.write_to(input()); }
+
+  [[nodiscard]] std::string input() const { return memory / "input"; }
 
   [[nodiscard]] std::vector<std::string> command(unsigned threads,
                                                  const std::string& compress) const {
@@ -32,13 +37,16 @@ struct Stage {
   [[nodiscard]] std::vector<std::string> command_for(unsigned threads, const std::string& format,
                                                      const std::string& compress,
                                                      const std::string& target) const {
-    return dumpwright_arguments({"capture", "-d1", "--source", dir / "input", "--threads",
+    return dumpwright_arguments({"capture", "-d1", "--source", input(), "--threads",
                                  std::to_string(threads), "--format", format, "--compress",
                                  compress, target});
   }
   [[nodiscard]] std::string dumps() const { return dir / "dumps"; }
   [[nodiscard]] std::string dump() const { return dumps() + "/" + kSmallName + "/vmcore"; }
 
+  bool mounts = may_mount();
+  TempDir memory;
+  SmallDisk disk{memory.path(), "size=1g"};
   TempDir dir;
   VmcoreBuilder builder;
 };

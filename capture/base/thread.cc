@@ -19,10 +19,19 @@ void* run(void* raw) {
   return nullptr;
 }
 
+// The same with every C library: musl's 128 KiB are little for a login with its cryptography, and
+// glibc's 8 MiB much of a small address space. Only what is touched takes memory.
+constexpr size_t kStackBytes = 512 << 10;
+
 Status start_thread(pthread_t& thread, void (*entry)(void*), void* argument) {
   std::unique_ptr<Start> start(new (std::nothrow) Start{entry, argument});
   if (start == nullptr) return Error(ErrorKind::kNoMemory, "cannot start a thread");
-  int error = pthread_create(&thread, nullptr, run, start.get());
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return Error::from_errno("cannot start a thread", error);
+  error = pthread_attr_setstacksize(&attributes, kStackBytes);
+  if (error == 0) error = pthread_create(&thread, &attributes, run, start.get());
+  (void)pthread_attr_destroy(&attributes);
   if (error != 0) return Error::from_errno("cannot start a thread", error);
   (void)start.release();  // run() deletes it
   return {};

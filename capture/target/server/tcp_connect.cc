@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +16,7 @@
 #include <optional>
 
 #include "capture/base/clock.h"
+#include "capture/base/thread.h"
 
 namespace dw {
 
@@ -53,7 +53,7 @@ int look_up(const std::string& host, uint16_t port, int flags, std::vector<Endpo
   return found.empty() ? EAI_NONAME : 0;
 }
 
-void* look_up_aside(void* argument) {
+void look_up_aside(void* argument) {
   std::unique_ptr<std::shared_ptr<LookUp>> held(static_cast<std::shared_ptr<LookUp>*>(argument));
   LookUp& shared = **held;
   std::vector<Endpoint> found;
@@ -62,15 +62,12 @@ void* look_up_aside(void* argument) {
   shared.code = code;
   shared.found = std::move(found);
   shared.done.notify_all();
-  return nullptr;
 }
 
 bool start_aside(const std::shared_ptr<LookUp>& shared) {
   auto held = std::make_unique<std::shared_ptr<LookUp>>(shared);
-  pthread_t thread;
-  if (::pthread_create(&thread, nullptr, look_up_aside, held.get()) != 0) return false;
+  if (!start_detached_thread(look_up_aside, held.get()).ok()) return false;
   static_cast<void>(held.release());
-  ::pthread_detach(thread);
   return true;
 }
 

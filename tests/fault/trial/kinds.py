@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from trial.flips import Bitflip
 from trial.interrupted import Kill, Oom
+from trial.network import Nfs3, Nfs4, Ssh
 from trial.places import Full, Gone
 from trial.sources import Source
 from trial.stage import Stage
 
-_CLASSES = {"kill": Kill, "oom": Oom, "full": Full, "gone": Gone, "source": Source, "bitflip": Bitflip}
+_CLASSES = {"kill": Kill, "oom": Oom, "full": Full, "gone": Gone, "source": Source, "bitflip": Bitflip,
+            "ssh": Ssh, "nfs3": Nfs3, "nfs4": Nfs4}
 KINDS = tuple(_CLASSES)
 
 
@@ -27,6 +29,9 @@ FULL = {
     "gone": Size(60, 256),
     "source": Size(100, 64),
     "bitflip": Size(1000, 4),
+    "ssh": Size(100, 256),
+    "nfs3": Size(100, 256),
+    "nfs4": Size(100, 256),
 }
 QUICK = {
     "kill": Size(20, 192),
@@ -35,6 +40,9 @@ QUICK = {
     "gone": Size(6, 192),
     "source": Size(10, 64),
     "bitflip": Size(100, 4),
+    "ssh": Size(10, 128),
+    "nfs3": Size(10, 128),
+    "nfs4": Size(10, 128),
 }
 
 

@@ -88,6 +88,7 @@ class Record:
     offset: int  # of its piece
     length: int
     pages: int
+    stored: int  # of these, those with bytes of their own
 
 
 HEAD, PAGES, MARK = 1, 2, 3
@@ -102,7 +103,7 @@ def journal_records(sums: Path) -> Iterator[Record]:
         if not 1 <= kind <= 7:
             break
         end = at + 56 + (chunks * 4 + 7) // 8 * 8
-        yield Record(kind, at, end, offset, length, sum(pages))
+        yield Record(kind, at, end, offset, length, sum(pages), pages[0])
         at = end
 
 

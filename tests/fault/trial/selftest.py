@@ -38,6 +38,22 @@ for word in "$@"; do
 done
 exec "$REAL" "${words[@]}"
 """
+# Of what stands on the server after a capture to it that ended well; the server's folder is beside.
+PLANTED = """
+"$REAL" "$@"
+status=$?
+case "$status $*" in
+0*ssh:*) cd "${0%/*}"/ssh-data/dumps/*Z && WHAT ;;
+esac
+exit $status
+"""
+TWICE = """
+case "$*" in
+*reference*) ;;
+*ssh:*) "$REAL" "$@" && rm -r "${0%/*}"/ssh-data/dumps/* ;;
+esac
+exec "$REAL" "$@"
+"""
 # Executables that do something wrong; $REAL stands for the true one.
 BROKEN = {
     "starts afresh beside an incomplete dump": ("kill", AFRESH, "more than one folder"),
@@ -47,6 +63,14 @@ BROKEN = {
     "writes other bytes, disk gone": ("gone", OTHER_BYTES, "differs from that of the undisturbed"),
     "writes other pages": ("source", OTHER_PAGES, "differs from the vmcore|are there: status 0"),
     "aborts": ("source", 'case "$*" in *reference*) exec "$REAL" "$@";; esac; kill -ABRT $$', "status -6"),
+    "writes other bytes over SSH": ("ssh", OTHER_BYTES, "differs from that of the undisturbed"),
+    "writes other bytes over NFS": ("nfs3", OTHER_BYTES, "differs from that of the undisturbed"),
+    "leaves one wrong byte on the server": (
+        "ssh", PLANTED.replace("WHAT", "printf x | dd of=vmcore bs=1 seek=100000 conv=notrunc status=none"),
+        "differs from that of the undisturbed"),
+    "leaves a file on the server": ("ssh", PLANTED.replace("WHAT", "touch vmcore.new"), "left behind"),
+    "leaves a second folder on the server": ("ssh", PLANTED.replace("WHAT", "mkdir ../more"), "more than one folder"),
+    "sends what was vouched for": ("ssh", TWICE, "bytes where|all was saved, but"),
     "finds no damage": ("bitflip", '"$REAL" "$@"; status=$?; exit $((status == 1 ? 0 : status))',
                         "verify's status 0"),
     "finds damage where there is none": ("bitflip", 'case $1 in verify) exit 1;; esac; exec "$REAL" "$@"',

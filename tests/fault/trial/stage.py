@@ -77,13 +77,17 @@ class Running:
     def is_over(self) -> bool:
         return self.process.poll() is not None
 
+    def text(self) -> str:
+        """What it said so far."""
+        return self._log.read_text(errors="replace")
+
     def end(self) -> Ended:
         """Waits for its end. One that does not come is a failure of the trial."""
         try:
             status = self.process.wait(TIME_LIMIT_S)
         except subprocess.TimeoutExpired:
             raise Failure(f"no end after {TIME_LIMIT_S} s") from None
-        return Ended(status, self._log.read_text(errors="replace"), time.monotonic() - self._started)
+        return Ended(status, self.text(), time.monotonic() - self._started)
 
     def kill_after(self, seconds: float) -> Ended:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -234,7 +238,7 @@ class Stage:
             self._vmcores[mib] = Vmcore(path, memmaps)
         return self._vmcores[mib]
 
-    def command(self, vmcore: Path, shape: Shape, target: Path, threads: int = 2) -> list[str]:
+    def command(self, vmcore: Path, shape: Shape, target: Path | str, threads: int = 2) -> list[str]:
         return [str(self.executable), "capture", *shape.options, "--threads", str(threads),
                 "--source", str(vmcore), str(target)]
 

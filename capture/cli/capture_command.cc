@@ -57,7 +57,7 @@ constexpr const char* kHelp =
     "  --ssh-key FILE          a private key without a passphrase\n"
     "  --ssh-known-hosts FILE  the servers' keys, as ssh-keyscan prints them; no other server is "
     "spoken to\n"
-    "  --ssh-connections N     at most so many at once, 1 to 4; default: as many as help\n"
+    "  --ssh-connections N     at most so many at once, 1 to 8; default: as many as help, at most 5\n"
     "  --nfs-version 3|4       default: what the server has\n"
     "  --hostname NAME         for the dump's folder, instead of the crashed kernel's\n"
     "  --progress MODE         auto, plain, json or none\n"

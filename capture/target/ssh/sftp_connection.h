@@ -34,7 +34,7 @@ class SftpWaiter {
 class SftpConnection final : private ByteSink {
  public:
   // OpenSSH takes 255 KiB, but larger pieces gain nothing.
-  static constexpr size_t kMostPiece = 128 << 10;
+  static constexpr size_t kMostPiece = 64 << 10;
 
   static Result<std::unique_ptr<SftpConnection>> create(Fd socket, const SshLogin& login);
 

@@ -5,6 +5,14 @@
 
 #include "capture/base/fd.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// libgcrypt keeps its source of randomness until the end, known only from its locked memory, where
+// the sanitizer does not look.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:jent_entropy_collector_alloc\n";
+}
+#endif
+
 namespace dw {
 
 namespace {

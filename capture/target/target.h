@@ -51,6 +51,13 @@ class Target {
   // nothing, but for read_at(), size(), truncate() and the sums, which fail.
   [[nodiscard]] virtual bool rewritable() const { return true; }
 
+  // Order without waiting: of what write_behind() and append_sums() write from now on nothing is on
+  // the disk before all that was written so far is. Where that cannot be had without waiting it is
+  // sync(), and fails like it.
+  virtual Status barrier() { return sync(); }
+  // As write_at(), behind the last barrier().
+  virtual Status write_behind(uint64_t offset, Bytes bytes) { return write_at(offset, bytes); }
+
   // A side file for the dump's checksums: appended to, and read back. Durable after the next
   // sync(), like the dump.
   virtual Status append_sums(Bytes bytes) = 0;

@@ -139,6 +139,38 @@ TEST_CASE("target: appended bytes and those written beside and over them") {
   });
 }
 
+TEST_CASE("target: what is written behind barriers is there, and read, like all else") {
+  for_each_kind(any, [](TargetKind& kind) {
+    std::unique_ptr<Target> target = kind.create();
+    constexpr size_t kTable = 50000;
+    REQUIRE(target->preallocate(0, kTable).ok());
+    Content expected(kTable);
+    Content expected_sums;
+    for (unsigned i = 0; i < 20; ++i) {
+      Content piece = numbered(1 + i * 7919 % 90000, i);
+      REQUIRE(target->append(expected.size(), piece).ok());
+      expected.insert(expected.end(), piece.begin(), piece.end());
+      REQUIRE(target->barrier().ok());
+      for (size_t at : {size_t{i} * 100, size_t{i} * 100 + 50, size_t{5000}, kTable - 50}) {
+        Content entry = numbered(50, at + i);
+        REQUIRE(target->write_behind(at, entry).ok());
+        std::ranges::copy(entry, expected.begin() + static_cast<ptrdiff_t>(at));
+      }
+      Content record = numbered(100, i + 1000);
+      REQUIRE(target->append_sums(record).ok());
+      expected_sums.insert(expected_sums.end(), record.begin(), record.end());
+      CHECK(target->sums_size().value() == expected_sums.size());
+      if (i % 5 != 2) continue;
+      Content table(kTable);
+      REQUIRE(target->read_at(0, table).ok());
+      CHECK(std::equal(table.begin(), table.end(), expected.begin()));
+    }
+    CHECK((read_all_sums(*target) == expected_sums));
+    REQUIRE(target->sync().ok());
+    CHECK((read_all(*target) == expected));
+  });
+}
+
 TEST_CASE("target: sums are appended, read, cut") {
   for_each_kind(any, [](TargetKind& kind) {
     std::unique_ptr<Target> target = kind.create();

@@ -387,6 +387,7 @@ std::vector<std::unique_ptr<TargetKind>> make_target_kinds() {
   kinds.push_back(std::make_unique<DirectoryServerKind>());
   kinds.push_back(std::make_unique<SshKind>());
   kinds.push_back(std::make_unique<NfsKind>("nfs3", 3));
+  kinds.push_back(std::make_unique<NfsKind>("nfs4", 4));
   kinds.push_back(std::make_unique<RawDeviceKind>());
   kinds.push_back(std::make_unique<RawFileKind>());
   kinds.push_back(std::make_unique<OutputKind>());

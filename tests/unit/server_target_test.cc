@@ -239,6 +239,62 @@ TEST_CASE("server target: small writes and reads beside them do not wait") {
   CHECK(server.misuses() == 0);
 }
 
+TEST_CASE("server target: a barrier does not wait, and nothing behind it is sent too early") {
+  Place place;
+  DirectoryServer server(place.disk);
+  std::unique_ptr<ServerTarget> target = publish(server);
+  uint64_t waits = server.waits();
+  auto sent = [&](std::string_view name, uint64_t offset) {
+    return std::ranges::any_of(place.disk.writes(), [&](const ServerDisk::Write& write) {
+      return write.path.ends_with(name) && write.offset == offset && write.connection == 1;
+    });
+  };
+  REQUIRE(target->append(100, bytes("page")).ok());
+  REQUIRE(target->barrier().ok());
+  CHECK(sent("vmcore.new", 100));
+  REQUIRE(target->write_behind(50, bytes("point")).ok());
+  REQUIRE(target->write_behind(55, bytes("er")).ok());
+  REQUIRE(target->append_sums(bytes("record")).ok());
+  CHECK(target->sums_size().value() == 10);
+  CHECK_FALSE(sent("vmcore.new", 50));
+  CHECK_FALSE(sent("vmcore.sums", 4));
+  for (uint64_t i = 1; i < 10; ++i) REQUIRE(target->append(100 + i * 4, bytes("page")).ok());
+  CHECK(sent("vmcore.new", 50));
+  CHECK_FALSE(sent("vmcore.new", 55));  // with what was before it
+  CHECK(sent("vmcore.sums", 4));
+  CHECK(server.waits() == waits);
+
+  // Who reads or writes over what is held sees it.
+  REQUIRE(target->barrier().ok());
+  REQUIRE(target->write_behind(60, bytes("behind")).ok());
+  std::string back(6, ' ');
+  REQUIRE(target->read_at(60, std::as_writable_bytes(std::span(back))).ok());
+  CHECK(back == "behind");
+  REQUIRE(target->barrier().ok());
+  REQUIRE(target->write_behind(60, bytes("behind")).ok());
+  REQUIRE(target->write_at(62, bytes("fore")).ok());
+  REQUIRE(target->append_sums(bytes("!")).ok());
+  target.reset();
+  CHECK(place.file("vmcore.incomplete").substr(50, 16) == std::string("pointer\0\0\0before", 16));
+  CHECK(place.file("vmcore.sums") == "sumsrecord!");
+  CHECK(server.misuses() == 0);
+}
+
+TEST_CASE("server target: more than can be held behind a barrier waits for it") {
+  Place place;
+  DirectoryServer server(place.disk);
+  std::unique_ptr<ServerTarget> target = publish(server);
+  std::string run(6000, 'r');
+  REQUIRE(target->barrier().ok());
+  for (uint64_t i = 0; i < 1000; ++i)
+    REQUIRE(target->write_behind(i * 2 * run.size(), bytes(run)).ok());
+  REQUIRE(target->sync().ok());
+  std::string dump = place.file("vmcore.incomplete");
+  for (uint64_t i = 0; i < 1000; ++i)
+    REQUIRE(std::string_view(dump).substr(i * 2 * run.size(), run.size()) == run);
+  CHECK(server.misuses() == 0);
+}
+
 TEST_CASE("server target: written and read by several threads") {
   Place place;
   DirectoryServer server(place.disk);

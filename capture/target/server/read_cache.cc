@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "capture/base/checked.h"
 
@@ -104,6 +105,11 @@ Result<size_t> ReadCache::read_on(uint64_t offset, MutableBytes into, uint64_t s
 void ReadCache::overwrite(uint64_t offset, Bytes bytes) {
   for (Piece& block : blocks_) block.overwrite(offset, bytes);
   window_.overwrite(offset, bytes);
+}
+
+MutableBytes ReadCache::give_window() {
+  window_.used = 0;
+  return std::exchange(window_.room, {});
 }
 
 void ReadCache::forget() {

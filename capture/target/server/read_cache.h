@@ -30,6 +30,10 @@ class ReadCache {
   // Nothing of what was read holds any more.
   void forget();
 
+  // Gives away the memory of what is read ahead, for as long as this object lives: nothing is any
+  // more.
+  [[nodiscard]] MutableBytes give_window();
+
   // What create() allocates, in bytes.
   [[nodiscard]] static size_t memory_bytes(size_t ahead) { return ahead + 2 * kBlockBytes; }
 

@@ -41,6 +41,9 @@ class RemoteFile {
   // and all else is as it was.
   Status write_zeros(uint64_t begin, uint64_t end);
 
+  // As ReadCache's.
+  [[nodiscard]] MutableBytes give_window() { return cache_.give_window(); }
+
   // Returns when the server has answered all writes.
   Status flush();
   // As ServerFile's.

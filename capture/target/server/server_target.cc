@@ -17,16 +17,13 @@ namespace {
 
 using Open = FileServer::Open;
 
-constexpr const char* kRunningHint = "another capture of this crash is running";
-
 std::string incomplete_name(const std::string& dump) {
   return dump + std::string(kIncompleteSuffix);
 }
 
-bool is_missing(const Error& error) { return error.errno_value() == ENOENT; }
-
 Error taken_by_another() {
-  return Error::from_errno("was taken by another capture", EBUSY).hint(kRunningHint);
+  return Error::from_errno("was taken by another capture", EBUSY)
+      .hint("another capture of this crash is running");
 }
 
 // Not the same for two captures.
@@ -105,7 +102,7 @@ Status ServerTarget::check_alone() {
 
 Status ServerTarget::remove_if_there(const std::string& name) {
   Status removed = server_->remove(at(name));
-  return !removed.ok() && is_missing(removed.error()) ? Status() : removed;
+  return !removed.ok() && removed.error().errno_value() == ENOENT ? Status() : removed;
 }
 
 Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
@@ -115,7 +112,8 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
   target->current_name_ = incomplete_name(file);
   DW_TRY(target->told(target->open_dump(Open::kReadWrite)));
   Status opened = target->open_sums(Open::kReadWrite);
-  if (!opened.ok() && is_missing(opened.error())) opened = target->open_sums(Open::kCreate);
+  if (!opened.ok() && opened.error().errno_value() == ENOENT)
+    opened = target->open_sums(Open::kCreate);
   DW_TRY(target->told(opened, kSumsName));
   // What is read from now on may stand in the server's memory only.
   DW_TRY(target->sync());
@@ -139,6 +137,7 @@ ServerTarget::~ServerTarget() {
   if (!dump_) return;
   for (RemoteSmallFile& file : reserved_) file.remove_spares();
   if (!owns_staged_) {
+    if (!sync_failed_) (void)settle();
     (void)trim_sums();
     return;
   }
@@ -150,8 +149,6 @@ ServerTarget::~ServerTarget() {
   if (had_sums) (void)server_->remove(at(kSumsName));
   (void)server_->remove_directory(name_);
 }
-
-Status ServerTarget::told(const Status& status) const { return told(status, current_name_); }
 
 Status ServerTarget::told(const Status& status, const std::string& name) const {
   if (status.ok()) return {};
@@ -167,6 +164,7 @@ Status ServerTarget::check_room(uint64_t bytes) {
 
 Status ServerTarget::preallocate(uint64_t offset, uint64_t length) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_TRY(told(check_room(length)));
   uint64_t before = dump_->size();
   Status made = dump_->write_zeros(offset, offset + length);
@@ -176,26 +174,37 @@ Status ServerTarget::preallocate(uint64_t offset, uint64_t length) {
 
 Status ServerTarget::write_at(uint64_t offset, Bytes bytes) {
   std::lock_guard lock(mutex_);
+  if (held_.may_overlap(offset, bytes.size())) DW_TRY(settle());
+  DW_TRY(settle_if_done());
   return told(dump_->write(offset, bytes));
+}
+
+Status ServerTarget::write_behind(uint64_t offset, Bytes bytes) {
+  std::lock_guard lock(mutex_);
+  return hold(HeldWrites::File::kDump, offset, bytes);
 }
 
 Status ServerTarget::read_at(uint64_t offset, MutableBytes into) {
   std::lock_guard lock(mutex_);
+  if (held_.may_overlap(offset, into.size())) DW_TRY(settle());
   return told(dump_->read(offset, into));
 }
 
 Status ServerTarget::append(uint64_t offset, Bytes bytes) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle_if_done());
   return told(dump_->append(offset, bytes));
 }
 
 Result<uint64_t> ServerTarget::size() {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   return dump_->size();
 }
 
 Status ServerTarget::truncate(uint64_t length) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   return told(dump_->truncate(length));
 }
 
@@ -210,14 +219,15 @@ Result<RemoteFile*> ServerTarget::sums() {
 
 Status ServerTarget::append_sums(Bytes bytes) {
   std::lock_guard lock(mutex_);
-  DW_ASSIGN(RemoteFile * sums, this->sums());
-  DW_TRY(told(sums->write(sums_size_, bytes), kSumsName));
+  DW_TRY(sums());
+  DW_TRY(hold(HeldWrites::File::kSums, sums_size_, bytes));
   sums_size_ += bytes.size();
   return {};
 }
 
 Status ServerTarget::read_sums(uint64_t offset, MutableBytes into) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_ASSIGN(RemoteFile * sums, this->sums());
   return told(sums->read(offset, into), kSumsName);
 }
@@ -229,6 +239,7 @@ Result<uint64_t> ServerTarget::sums_size() {
 
 Status ServerTarget::preallocate_sums(uint64_t length) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_ASSIGN(RemoteFile * sums, this->sums());
   if (length <= sums->size()) return {};
   DW_TRY(told(check_room(length - sums->size()), kSumsName));
@@ -238,6 +249,7 @@ Status ServerTarget::preallocate_sums(uint64_t length) {
 
 Status ServerTarget::cut_sums(uint64_t size) {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_ASSIGN(RemoteFile * sums, this->sums());
   DW_TRY(told(sums->truncate(size), kSumsName));
   sums_size_ = size;
@@ -277,7 +289,7 @@ Status ServerTarget::put_file(const char* name, Bytes content) {
 
 std::optional<uint64_t> ServerTarget::free_bytes() {
   std::lock_guard lock(mutex_);
-  Result<std::optional<uint64_t>> free = server_->free_bytes();
+  auto free = server_->free_bytes();
   return free.ok() ? *free : std::nullopt;
 }
 
@@ -288,10 +300,65 @@ Status ServerTarget::sync() {
 
 Status ServerTarget::sync_all() {
   if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
-  Status synced = told(dump_->commit());
-  if (synced.ok() && sums_) synced = told(sums_->commit(), kSumsName);
-  if (!synced.ok()) sync_failed_ = true;
-  return synced;
+  DW_TRY(settle());
+  DW_TRY(begin_commit());
+  return end_commit();
+}
+
+// Once the memory for it is lent nothing is read ahead any more: barriers come when pages are
+// written.
+Status ServerTarget::barrier() {
+  std::lock_guard lock(mutex_);
+  if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
+  DW_TRY(settle());
+  if (!held_.has_memory()) held_.use(dump_->give_window());
+  return begin_commit();
+}
+
+Status ServerTarget::begin_commit() {
+  Status begun = commit_begun();
+  if (!begun.ok()) sync_failed_ = true;
+  return begun;
+}
+
+Status ServerTarget::commit_begun() {
+  DW_TRY(told(dump_->start_commit()));
+  if (sums_) DW_TRY(told(sums_->start_commit(), kSumsName));
+  committing_ = true;
+  committing_sums_ = sums_.has_value();
+  return {};
+}
+
+Status ServerTarget::end_commit() {
+  if (!committing_) return {};
+  committing_ = false;
+  Status ended = told(dump_->finish_commit());
+  if (ended.ok() && committing_sums_) ended = told(sums_->finish_commit(), kSumsName);
+  if (!ended.ok()) sync_failed_ = true;
+  return ended;
+}
+
+Status ServerTarget::settle() {
+  DW_TRY(end_commit());
+  return held_.release([this](HeldWrites::File file, uint64_t offset, Bytes bytes) {
+    return write_now(file, offset, bytes);
+  });
+}
+
+Status ServerTarget::settle_if_done() {
+  if (!committing_ || !dump_->commit_done()) return {};
+  return !committing_sums_ || sums_->commit_done() ? settle() : Status();
+}
+
+Status ServerTarget::hold(HeldWrites::File file, uint64_t offset, Bytes bytes) {
+  if (held_.add(file, offset, bytes)) return {};
+  DW_TRY(settle());
+  return held_.add(file, offset, bytes) ? Status() : write_now(file, offset, bytes);
+}
+
+Status ServerTarget::write_now(HeldWrites::File file, uint64_t offset, Bytes bytes) {
+  if (file == HeldWrites::File::kDump) return told(dump_->write(offset, bytes));
+  return told(sums_->write(offset, bytes), kSumsName);
 }
 
 // The server tells no more of a file than its length: if the name's changes with ours, it is ours.
@@ -315,6 +382,7 @@ Status ServerTarget::rename_to(const std::string& name) {
 
 Status ServerTarget::publish() {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_TRY(told(check_still_named()));
   DW_TRY(rename_to(incomplete_name(file_name_)));
   owns_staged_ = false;
@@ -323,6 +391,7 @@ Status ServerTarget::publish() {
 
 Status ServerTarget::seal() {
   std::lock_guard lock(mutex_);
+  DW_TRY(settle());
   DW_TRY(told(trim_sums(), kSumsName));
   DW_TRY(sync_all());
   return rename_to(file_name_);

@@ -6,9 +6,10 @@
 // first whether the name is still that of its own file. Room that is made is filled with zeros.
 //
 // What was appended may find the disk full when it arrives: then a later call, at the latest the
-// next sync(), says so, and that is final. Once the connection is lost every call fails with kLost
-// or kTimeout.
-// Thread safety: as Target. Ownership: the server outlives it.
+// next sync(), says so, and that is final. A barrier() does not wait: the commit is on its way
+// while more is appended, and what has to come behind it is held here meanwhile. Once the
+// connection is lost every call fails with kLost or kTimeout. Thread safety: as Target. Ownership:
+// the server outlives it.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 
 #include "capture/target/dump_store.h"
 #include "capture/target/server/file_server.h"
+#include "capture/target/server/held_writes.h"
 #include "capture/target/server/remote_file.h"
 #include "capture/target/server/remote_small_file.h"
 #include "capture/target/target.h"
@@ -49,6 +51,8 @@ class ServerTarget : public Target {
   Status append(uint64_t offset, Bytes bytes) override;
   Result<uint64_t> size() override;
   Status truncate(uint64_t length) override;
+  Status barrier() override;
+  Status write_behind(uint64_t offset, Bytes bytes) override;
   Status append_sums(Bytes bytes) override;
   Status read_sums(uint64_t offset, MutableBytes into) override;
   Result<uint64_t> sums_size() override;
@@ -78,6 +82,15 @@ class ServerTarget : public Target {
   Status remove_if_there(const std::string& name);
   Status open_sums(FileServer::Open how);
   Result<RemoteFile*> sums();
+  // Of both files, as far as they are open.
+  Status begin_commit();
+  Status end_commit();
+  Status commit_begun();
+  // Whatever a commit that is on its way comes to, in time: nothing is held afterwards.
+  Status settle();
+  Status settle_if_done();
+  Status hold(HeldWrites::File file, uint64_t offset, Bytes bytes);
+  Status write_now(HeldWrites::File file, uint64_t offset, Bytes bytes);
   Status sync_all();
   Status trim_sums();
   Status rename_to(const std::string& name);
@@ -86,7 +99,7 @@ class ServerTarget : public Target {
   // The file `name` of the dump, on the server.
   [[nodiscard]] std::string at(const std::string& name) const { return name_ + "/" + name; }
   // On the dump as it is called now, or on the file `name` beside it.
-  [[nodiscard]] Status told(const Status& status) const;
+  [[nodiscard]] Status told(const Status& status) const { return told(status, current_name_); }
   [[nodiscard]] Status told(const Status& status, const std::string& name) const;
 
   FileServer* server_;
@@ -99,6 +112,9 @@ class ServerTarget : public Target {
   std::optional<RemoteFile> sums_;  // of a new dump: from the first call for it on
   uint64_t sums_size_ = 0;          // without the room behind
   bool sums_have_room_ = false;
+  HeldWrites held_;  // in memory of dump_
+  bool committing_ = false;
+  bool committing_sums_ = false;
   std::vector<RemoteSmallFile> reserved_;  // a handful
   bool owns_staged_ = false;
   bool sync_failed_ = false;

@@ -110,6 +110,7 @@ class DirectoryFile : public ServerFile {
   Status finish_commit() override {
     DW_TRY(server_->begin_call());
     if (!committing_) return misused("no commit");
+    if (polls_ > 0) ++server_->waits_;
     for (size_t i = waiting_.size(); i-- > 0;)
       if (waiting_[i].commits) apply(i);
     DW_TRY(told());

@@ -100,7 +100,7 @@ Status DescriptorTable::write_run(const Run& run, const Entry* entries, Step ste
       piece[i].size = kUnsettledSize;
       piece[i].flags = kPageZstd;
     }
-    DW_TRY(target_->write_at(at, std::as_bytes(std::span(piece).first(n))));
+    DW_TRY(target_->write_behind(at, std::as_bytes(std::span(piece).first(n))));
   }
   return {};
 }

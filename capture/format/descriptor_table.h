@@ -41,9 +41,9 @@ class DescriptorTable {
   [[nodiscard]] bool has_room(size_t count, size_t runs) const;
   void add(uint64_t rank, const PageDescriptor& descriptor);
 
-  // The three steps. Between the calls the caller syncs the target: what was added is prepared,
-  // sync (of the data too), pointers, sync, sizes. write_sizes() belongs to the batch of the
-  // write_pointers() before the last sync.
+  // The three steps. Between the calls the caller sets a barrier on the target: what was added is
+  // prepared, barrier (for the data too), pointers, barrier, sizes. write_sizes() belongs to the
+  // batch of the write_pointers() before the last barrier.
   Status prepare() { return write(current_, Step::kPrepared); }
   Status write_sizes();
   Status write_pointers();

@@ -16,9 +16,10 @@ namespace dw {
 
 namespace {
 
-// Behind what the journal has durably, at most two checkpoints' pages may stand in the file, with a
-// batch each: one whose records were not synced, and one that was being written.
-constexpr uint64_t kUncertainBytes = 160 << 20;
+// Behind what the journal has durably, at most three checkpoints' pages may stand in the file, with
+// a batch each: those whose barrier was passed last, those whose records were on their way behind
+// it, and those that were being written.
+constexpr uint64_t kUncertainBytes = 240 << 20;
 
 Elf64_Ehdr file_header(Machine machine, size_t program_headers) {
   Elf64_Ehdr header{};
@@ -221,7 +222,7 @@ Status ElfWriter::clear_page(uint64_t offset) {
 
 Status ElfWriter::checkpoint() {
   clock_.restart(written_);
-  DW_TRY(target_->sync());
+  DW_TRY(target_->barrier());
   return journal_.flush();
 }
 

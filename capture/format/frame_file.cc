@@ -76,7 +76,7 @@ Status FrameFile::end_pieces() {
 }
 
 Status FrameFile::checkpoint() {
-  DW_TRY(target_->sync());
+  DW_TRY(target_->barrier());
   if (journal_) DW_TRY(journal_->flush());
   clock_.restart(end());
   return {};

@@ -47,7 +47,7 @@ class FrameFile {
   // Makes room for `bytes` of records.
   Status preallocate_journal(uint64_t bytes);
 
-  // Syncs; what was appended then counts as written.
+  // What was appended counts as written, by a journal that is on the disk behind it.
   Status checkpoint();
 
   // Puts `frame` in the place of the first one, which is as long, and syncs that. If the sync

@@ -174,7 +174,7 @@ Status KdumpWriter::checkpoint() {
     return target_->sync();
   }
   DW_TRY(table_.prepare());
-  DW_TRY(target_->sync());
+  DW_TRY(target_->barrier());
   DW_TRY(table_.write_sizes());
   // Only now are the descriptors of the checkpoint before this one as their records say.
   DW_TRY(journal_->flush_marked());

@@ -18,6 +18,7 @@
 #include "capture/target/nfs/nfs_status.h"
 #include "tests/fault/file_server_contract.h"
 #include "tests/unit/support/nfs_server.h"
+#include "tests/unit/support/time_limit.h"
 
 using namespace dw;
 using namespace dw::test;
@@ -104,6 +105,7 @@ NfsWritten unstable(uint8_t boot) {
 #define FOR_EACH_VERSION(version) for (int version : {3, 4})
 
 TEST_CASE("NFS: the tests' server can be killed, and started again on its ports") {
+  TimeLimit limit(300);
   TestNfs server;
   uint16_t port = server.port();
   uint16_t mount_port = server.mount_port();
@@ -118,6 +120,7 @@ TEST_CASE("NFS: the tests' server can be killed, and started again on its ports"
 }
 
 TEST_CASE("NFS: what every server has to do") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -129,6 +132,7 @@ TEST_CASE("NFS: what every server has to do") {
 }
 
 TEST_CASE("NFS: files and folders of the server's own disk") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -157,6 +161,7 @@ TEST_CASE("NFS: files and folders of the server's own disk") {
 }
 
 TEST_CASE("NFS: a symbolic link is not followed") {
+  TimeLimit limit(300);
   TestNfs nfs;
   write_file(nfs / "file", "content");
   REQUIRE(::symlink("file", (nfs / "link").c_str()) == 0);
@@ -170,6 +175,7 @@ TEST_CASE("NFS: a symbolic link is not followed") {
 }
 
 TEST_CASE("NFS: a rename that was cut off between its two steps is brought to its end") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -183,6 +189,7 @@ TEST_CASE("NFS: a rename that was cut off between its two steps is brought to it
 }
 
 TEST_CASE("NFS: without a version it is the newest that the server speaks") {
+  TimeLimit limit(300);
   for (int spoken : {3, 4}) {
     CAPTURE(spoken);
     TestNfs nfs({"--versions", std::to_string(spoken)});
@@ -203,6 +210,7 @@ TEST_CASE("NFS: without a version it is the newest that the server speaks") {
 }
 
 TEST_CASE("NFS: the directory may be below the export, and is made if it is missing") {
+  TimeLimit limit(300);
   TestNfs nfs;
   REQUIRE(::mkdir((nfs / "one").c_str(), 0755) == 0);
   REQUIRE(::mkdir((nfs / "one/two").c_str(), 0755) == 0);
@@ -233,6 +241,7 @@ TEST_CASE("NFS: the directory may be below the export, and is made if it is miss
 }
 
 TEST_CASE("NFS: what the server does not allow is told, and not tried again") {
+  TimeLimit limit(300);
   TestNfs nfs({"--read-only"});
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -260,6 +269,7 @@ TEST_CASE("NFS: what the server does not allow is told, and not tried again") {
 }
 
 TEST_CASE("NFS: as root we come from a port that servers trust") {
+  TimeLimit limit(300);
   TestNfs nfs({"--secure"});
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -269,6 +279,7 @@ TEST_CASE("NFS: as root we come from a port that servers trust") {
 }
 
 TEST_CASE("NFS: nobody there, no such name, somebody who says nothing") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -293,6 +304,7 @@ TEST_CASE("NFS: nobody there, no such name, somebody who says nothing") {
 }
 
 TEST_CASE("NFS: a server that stops answering ends every call in time, and for good") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -317,6 +329,7 @@ TEST_CASE("NFS: a server that stops answering ends every call in time, and for g
 }
 
 TEST_CASE("NFS: a server that is killed is lost soon, and there again for a new connection") {
+  TimeLimit limit(300);
   TestNfs nfs;
   FOR_EACH_VERSION(version) {
     CAPTURE(version);
@@ -338,6 +351,7 @@ TEST_CASE("NFS: a server that is killed is lost soon, and there again for a new 
 }
 
 TEST_CASE("NFS: a verifier that changes means that the server may have forgotten") {
+  TimeLimit limit(300);
   SUBCASE("writes and their commit agree") {
     NfsPromise promise;
     CHECK(promise.written(unstable(1)));
@@ -377,6 +391,7 @@ TEST_CASE("NFS: a verifier that changes means that the server may have forgotten
 }
 
 TEST_CASE("NFS: what a server says becomes an error that fits") {
+  TimeLimit limit(300);
   CHECK(nfs_error("cannot", 28).kind() == ErrorKind::kNoSpace);
   CHECK(nfs_error("cannot", 69).kind() == ErrorKind::kNoSpace);
   CHECK(nfs_error("cannot", 13).errno_value() == EACCES);

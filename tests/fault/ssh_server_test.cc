@@ -127,8 +127,9 @@ TEST_CASE("ssh: a server that says nothing is given up within the limit") {
   Endpoint place = resolve("127.0.0.1", full.port(), 1000)->front();
   for (int i = 0; i < 4; ++i) waiting.push_back(std::move(*begin_connect(place, times)));
   login.address.port = full.port();
-  CHECK(took_ms([&] { check_says(login.refused(kNoConnection), ErrorKind::kTimeout, "cannot connect"); }) <
-        kSoonMs);
+  CHECK(took_ms([&] {
+          check_says(login.refused(kNoConnection), ErrorKind::kTimeout, "cannot connect");
+        }) < kSoonMs);
 }
 
 TEST_CASE("ssh: a server that hangs up, or is none") {
@@ -215,8 +216,7 @@ TEST_CASE("ssh: a server that stops answering") {
   });
 }
 
-// What was sent may be much, and the server too slow for it to be answered within the limit; each
-// answer begins the limit anew.
+// It is asked for a sign of life meanwhile, and answers when it goes on.
 TEST_CASE("ssh: a server that pauses for less than the limit") {
   TimeLimit limit(60);
   TestSshd sshd;
@@ -365,12 +365,7 @@ TEST_CASE("ssh: a server that has none of our ciphers, or no SFTP") {
 
 TEST_CASE("ssh: over IPv6") {
   TimeLimit limit(60);
-  Fd probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in6 place{};
-  place.sin6_family = AF_INET6;
-  place.sin6_addr = in6addr_loopback;
-  if (!probe.valid() ||
-      ::bind(probe.get(), reinterpret_cast<sockaddr*>(&place), sizeof(place)) != 0) {
+  if (::access("/proc/net/if_inet6", F_OK) != 0) {
     MESSAGE("not tried: this machine has no IPv6");
     return;
   }

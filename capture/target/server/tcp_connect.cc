@@ -91,6 +91,10 @@ void set(int fd, int level, int option, int value) {
 
 // A peer that is gone is found out by the kernel too, also while nobody waits for it.
 void set_options(int fd, const ServerTimes& times) {
+  // Closed, it is gone: the kernel would go on for minutes to send what was on its way, and old
+  // writes would come over those of the next connection. What matters was answered before.
+  linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
   int seconds = static_cast<int>(std::max<uint32_t>(1, times.keepalive_ms / 1000));
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

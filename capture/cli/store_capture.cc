@@ -47,9 +47,10 @@ class StoreCapture {
 
   Result<Outcome> run() {
     RetryClock clock(capture_->options.retry_for_s * 1000, capture_->events);
-    for (;;) {
+    for (bool lost = false;; lost = true) {
       Result<Outcome> outcome = on_one_connection();
-      if (outcome.ok() || !is_lost(outcome.error())) return outcome;
+      // A server that comes up again may refuse first: logins, or what is not mounted there yet.
+      if (outcome.ok() || (!lost && !is_lost(outcome.error()))) return outcome;
       print_warning(outcome.error());
       if (!clock.wait(pages_)) return give_up(clock, outcome.error());
       print_message("%s: trying again", job_->target.c_str());

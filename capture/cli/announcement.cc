@@ -77,6 +77,7 @@ StoreOptions hurried(StoreOptions stores, uint64_t limit_ms) {
   for (uint32_t* ms : {&stores.times.connect_ms, &stores.times.reply_ms, &stores.times.sync_ms})
     *ms = static_cast<uint32_t>(std::min<uint64_t>(*ms, limit_ms));
   stores.ssh_connections = 1;
+  stores.little_memory = true;
   return stores;
 }
 

@@ -161,7 +161,8 @@ StoreOptions store_options(const Config& config) {
                       .ssh_key = config.ssh_key,
                       .ssh_known_hosts = config.ssh_known_hosts,
                       .ssh_connections = static_cast<unsigned>(config.ssh_connections.value_or(0)),
-                      .nfs_version = {}};
+                      .nfs_version = {},
+                      .little_memory = false};
   auto set_ms = [](uint32_t& ms, const std::optional<uint64_t>& seconds) {
     if (seconds) ms = static_cast<uint32_t>(*seconds * 1000);
   };

@@ -42,7 +42,8 @@ Result<std::unique_ptr<DumpStore>> open_nfs(const TargetAddress& address,
                    .port = address.port,
                    .mount_port = address.mount_port,
                    .uid = address.uid.value_or(0),
-                   .gid = address.gid.value_or(0)};
+                   .gid = address.gid.value_or(0),
+                   .little_memory = options.little_memory};
   DW_ASSIGN(auto server, NfsServer::open(place, options.times));
   return std::unique_ptr<DumpStore>(std::make_unique<ServerStore>(std::move(server)));
 }

@@ -20,6 +20,7 @@ struct StoreOptions {
   std::string ssh_known_hosts;     // path
   unsigned ssh_connections = 0;    // at most this many; 0: as many as help
   std::optional<int> nfs_version;  // where the address has none
+  bool little_memory = false;      // for small files only
 };
 
 // Errors: those of the kind of store; kUsage for kinds that are none (standard output), or that are

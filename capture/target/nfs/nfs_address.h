@@ -15,6 +15,7 @@ struct NfsAddress {
   std::optional<uint16_t> mount_port;  // of MOUNT, which NFSv3 needs: asked from the portmapper
   uint32_t uid = 0;
   uint32_t gid = 0;
+  bool little_memory = false;  // for small files: one write at a time is on its way
 };
 
 }  // namespace dw

@@ -62,7 +62,9 @@ Result<std::unique_ptr<FileServer>> NfsServer::open(const NfsAddress& address,
   std::unique_ptr<NfsServer> server(new NfsServer(address));
   DW_TRY(server->begin(address, times));
   server->connection_->set_limit(0);
-  DW_ASSIGN(server->traffic_, NfsTraffic::create(*server->protocol_));
+  DW_ASSIGN(server->traffic_,
+            NfsTraffic::create(*server->protocol_, address.little_memory ? NfsTraffic::kFewBlocks
+                                                                         : NfsTraffic::kBlocks));
   return std::unique_ptr<FileServer>(std::move(server));
 }
 

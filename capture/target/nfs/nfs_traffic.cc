@@ -7,15 +7,17 @@
 
 namespace dw {
 
-Result<std::unique_ptr<NfsTraffic>> NfsTraffic::create(NfsProtocol& protocol) {
-  DW_ASSIGN(Buffer memory, Buffer::allocate(kBlocks * kBlockSize));
+Result<std::unique_ptr<NfsTraffic>> NfsTraffic::create(NfsProtocol& protocol, size_t blocks) {
+  DW_CHECK(blocks >= kFewBlocks && blocks <= kBlocks);
+  DW_ASSIGN(Buffer memory, Buffer::allocate(blocks * kBlockSize));
   auto* traffic = new NfsTraffic(protocol, std::move(memory));
   return std::unique_ptr<NfsTraffic>(traffic);
 }
 
 NfsTraffic::NfsTraffic(NfsProtocol& protocol, Buffer memory)
     : protocol_(protocol), memory_(std::move(memory)), requests_(kRequests) {
-  for (size_t i = kBlocks; i > 0; i--) free_blocks_.push_back(static_cast<uint16_t>(i - 1));
+  for (size_t i = memory_.size() / kBlockSize; i > 0; i--)
+    free_blocks_.push_back(static_cast<uint16_t>(i - 1));
 }
 
 NfsTraffic::Request* NfsTraffic::free_request() {

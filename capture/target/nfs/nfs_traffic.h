@@ -18,9 +18,11 @@ namespace dw {
 class NfsTraffic final : public RpcReceiver {
  public:
   static constexpr size_t kBlockSize = 32 << 10;
-  static constexpr size_t kBlocks = 320;
+  static constexpr size_t kBlocks = 272;
   // Of one write.
   static constexpr uint32_t kMostWritten = RpcPayload::kMaxPieces * kBlockSize;
+  // Enough for one.
+  static constexpr size_t kFewBlocks = RpcPayload::kMaxPieces;
 
   class Owner {
    public:
@@ -34,7 +36,7 @@ class NfsTraffic final : public RpcReceiver {
     virtual void on_committed(const Result<NfsVerifier>& verifier) = 0;
   };
 
-  static Result<std::unique_ptr<NfsTraffic>> create(NfsProtocol& protocol);
+  static Result<std::unique_ptr<NfsTraffic>> create(NfsProtocol& protocol, size_t blocks);
 
   // Takes a copy of at most protocol.most_written() bytes; waits until there is memory for it.
   Status write(Owner& owner, const NfsOpenFile& file, uint64_t offset, Bytes bytes, uint32_t epoch);

@@ -2,10 +2,10 @@
 // needs.
 //
 // A FileServer is one login (it may be several connections). Once it lost its connection, or a
-// reply did not come in time, every call fails at once with kLost or kTimeout; whoever wants to try
-// again makes a new one. Paths are relative to the directory that the server was opened with,
-// without
-// "." and ".."; a final symbolic link is never followed.
+// reply did not come in time, every call fails at once with kLost or kTimeout, and what it had not
+// sent is never sent; whoever wants to try again makes a new one. Paths are relative to the
+// directory that the server was opened with, without "." and ".."; a final symbolic link is never
+// followed.
 //
 // A file whose last name is removed or replaced may be lost for those who have it open (NFSv3 knows
 // no open files).

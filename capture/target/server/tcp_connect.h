@@ -45,4 +45,8 @@ struct Connection {
 Result<Connection> connect_to(const std::vector<Endpoint>& endpoints, uint32_t limit_ms,
                               const ServerTimes& times, SourcePort source = SourcePort::kAny);
 
+// What was not sent yet never is once the socket is closed, whatever becomes of the network: it
+// must not reach a server on which another connection has gone on meanwhile.
+void drop_unsent(int fd);
+
 }  // namespace dw

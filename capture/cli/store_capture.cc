@@ -84,13 +84,20 @@ class StoreCapture {
     return {.resume = capture_->options.resume, .begun_here = begun_, .refused = refused_};
   }
 
-  Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
+  void tell_what_stands(const DumpStore& store, const DumpPlace& place) {
+    std::string overwritten = store.overwritten();
+    if (!overwritten.empty())
+      return print_message("%s is overwritten with this crash", overwritten.c_str());
     for (const std::string& path : place.left_alone)
       if (std::ranges::find(told_, path) == told_.end()) {
         told_.push_back(path);
         print_message("%s is a dump of this crash, but not whole; it stays, a new one is written",
                       path.c_str());
       }
+  }
+
+  Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
+    tell_what_stands(store, place);
     DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, *job_, [&] {
                 return store.create(place.name, file_name_of(job_->saving));
               }));

@@ -42,6 +42,9 @@ class DumpStore {
   // will be called. A folder without a dump in it is taken as it is.
   virtual Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) = 0;
 
+  // The dump that create() overwrites, for messages; empty where dumps stand beside each other.
+  [[nodiscard]] virtual std::string overwritten() const { return {}; }
+
   // Opens the published dump NAME/FILE.incomplete to go on with it.
   virtual Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) = 0;
 

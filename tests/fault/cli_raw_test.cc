@@ -168,7 +168,9 @@ TEST_CASE("cli raw: one crash after the other") {
   CHECK_FALSE(tree_of(dir / "dumps").empty());
 
   REQUIRE(dumpwright({"convert", partition.address, dir / "out"}).status == 0);
-  CHECK(capture_to(dir / "second", partition.address).status == 0);
+  Outcome over = capture_to(dir / "second", partition.address);
+  CHECK(over.status == 0);
+  CHECK(contains(over.err, std::string(kSmallName) + "/vmcore is overwritten with this crash"));
   CHECK(contains(dumpwright({"info", partition.address}).out, "not taken off yet"));
   CHECK(capture_to(dir / "first", partition.address + "?overwrite=yes").status == 0);
   check_dump(dir / "out", known_pages(small_crash()), true);

@@ -96,8 +96,11 @@ TEST_CASE("raw store: a dump is known by its name, by nothing else") {
 
 TEST_CASE("raw store: a whole dump that nobody took off stays, every other is overwritten") {
   Disk disk;
+  CHECK(disk.open()->overwritten().empty());
   for (Until until : {Until::kStaged, Until::kPublished}) {
     REQUIRE(save(disk, "a-1", until).ok());
+    std::string part = disk.path + ":a-1/vmcore.incomplete";
+    CHECK(disk.open()->overwritten() == (until == Until::kStaged ? "" : part));
     REQUIRE(save(disk, "b-1", until).ok());
     CHECK(disk.contents().superblock().name == "b-1");
   }
@@ -109,6 +112,8 @@ TEST_CASE("raw store: a whole dump that nobody took off stays, every other is ov
   CHECK(contains(text_of(refused), disk.path + ":c-1: holds a whole dump that was not taken off"));
   CHECK(contains(text_of(refused), "; take it off with dumpwright convert, or add ?overwrite=yes"));
   CHECK(read_file(disk.path) == before);
+  CHECK(disk.open()->overwritten().empty());
+  CHECK(disk.open(true)->overwritten() == disk.path + ":c-1/vmcore");
 
   REQUIRE(save(disk, "d-1", Until::kSealed, true).ok());
   CHECK(disk.contents().superblock().name == "d-1");

@@ -93,6 +93,13 @@ Result<std::unique_ptr<Target>> RawStore::create(const std::string& name, const 
   return std::unique_ptr<Target>(std::make_unique<RawTarget>(device_));
 }
 
+std::string RawStore::overwritten() const {
+  const std::optional<RawSuperblock>& there = device_.superblock();
+  if (!there || there->state == RawState::kStaged || !check_free().ok()) return {};
+  bool whole = there->state == RawState::kSealed;
+  return display(there->name) + "/" + there->file + (whole ? "" : std::string(kIncompleteSuffix));
+}
+
 Result<std::unique_ptr<Target>> RawStore::reopen(const std::string& name, const char* file) {
   DW_ASSIGN(StandingDump standing, look(name));
   if (standing.standing != Standing::kIncomplete || device_.superblock()->file != file)

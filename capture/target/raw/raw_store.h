@@ -19,6 +19,7 @@ class RawStore : public DumpStore {
 
   Result<StandingDump> look(const std::string& name) override;
   Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) override;
+  [[nodiscard]] std::string overwritten() const override;
   Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;

@@ -38,7 +38,7 @@ class Cell:
     formats: bool = False  # with compare: the vmcore is saved in the other formats too, see harness/formats.py
     # So many power cuts, at random moments of the capture, see harness/power_cuts.py. The dump's disk is then logged.
     power_cuts: int = 0
-    file_system: str = "ext4"  # or xfs: of the disk that receives the dump
+    file_system: str = "ext4"  # or xfs, or "none" for a bare one: of the disk that receives the dump
     # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
     server: str = ""
     ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
@@ -146,6 +146,9 @@ CELLS: tuple[Cell, ...] = (
     Cell("power-cut", power_cuts=5),
     Cell("power-cut-xfs", power_cuts=5, file_system="xfs"),
     Cell("power-cut-stream", power_cuts=5, config=("format stream",)),
+    # To a disk without a file system, from which it is taken off on the host.
+    Cell("partition", file_system="none"),
+    Cell("partition-stream-d31", file_system="none", dump_level=31, config=("format stream",)),
     # Sent to a server: NFS and SSH, with the address on the kernel's command line, asked for, and not told at all.
     # An emulated CPU encrypts slowly.
     Cell("nfs3", server="nfs3", ip="static", time_limit_s=600),

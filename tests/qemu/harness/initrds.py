@@ -122,8 +122,14 @@ def build_raw_initrd(kernel: Kernel, output: Path) -> None:
     archive.write(output)
 
 
+def dumpwright_target(cell: Cell, server: Server | None) -> str:
+    if server:
+        return server.target
+    return "raw:/dev/vdb" if cell.file_system == "none" else f"dev:UUID={DUMP_UUID}:/crash"
+
+
 def dumpwright_config(cell: Cell, server: Server | None) -> str:
-    target = server.target if server else f"dev:UUID={DUMP_UUID}:/crash"
+    target = dumpwright_target(cell, server)
     lines = (f"target {target}", f"dump_level {cell.dump_level}", f"compress {cell.compress}",
              "final_action poweroff", "failure_action poweroff", *(server.config if server else ()), *cell.config)
     return "\n".join(lines) + "\n"
@@ -137,7 +143,8 @@ def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path
             raise HarnessError(f"{needed} is missing; build dumpwright first")
     config = work / "dumpwright.conf"
     config.write_text(dumpwright_config(cell, server))
-    drivers = (*GUEST_DRIVERS, cell.file_system, *(NETWORK_DRIVERS if server else ()))
+    file_system = () if cell.file_system == "none" else (cell.file_system,)
+    drivers = (*GUEST_DRIVERS, *file_system, *(NETWORK_DRIVERS if server else ()))
     run_tool([builder, "--executable", executable, "--kernel-root", kernel.root,
               "--kernel-version", kernel.kver, "--modules", ",".join(drivers),
               "--config", config, "--compress", cell.initrd_compress, "--output", output],

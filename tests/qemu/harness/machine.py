@@ -214,6 +214,8 @@ class Machine:
 def _make_disk(path: Path, file_system: str, size_mib: int, uuid: str) -> None:
     with open(path, "wb") as file:
         file.truncate(size_mib * MIB)
+    if file_system == "none":
+        return
     make = {"ext4": ["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1"],
             "xfs": ["mkfs.xfs", "-q", "-m", f"uuid={uuid}"]}
     run_tool([*make[file_system], path], timeout_s=60)

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from harness.base import HarnessError, run_tool
+from harness.base import ROOT, HarnessError, run_tool
 from harness.cells import Cell
 from harness.checks import Check
 from harness.formats import plain_stream
@@ -24,13 +24,25 @@ def extract(file_system: str, dump_disk: Path, work: Path) -> Path:
     saved = work / "saved"
     shutil.rmtree(saved, ignore_errors=True)
     saved.mkdir()
-    if file_system != "ext4":
+    if file_system == "none":
+        _take_off(dump_disk, saved / "crash")
+    elif file_system != "ext4":
         copy_crash(file_system, dump_disk, saved)
     else:
         _extract_ext4(dump_disk, saved)
     if not (saved / "crash").is_dir():
         raise HarnessError(f"the dump's disk has no /crash ({dump_disk})")
     return saved / "crash"
+
+
+def _take_off(dump_disk: Path, crash_folder: Path) -> None:
+    """From a disk without a file system. What `verify` says of the disk has to hold for the files too."""
+    crash_folder.mkdir()
+    executable = ROOT / "build/static/dumpwright"
+    for arguments in (["verify", f"raw:{dump_disk}"], ["convert", f"raw:{dump_disk}", crash_folder]):
+        run_tool([executable, *arguments], timeout_s=300)
+    for folder in crash_folder.iterdir():
+        run_tool([executable, "verify", folder], timeout_s=300)
 
 
 def _extract_ext4(dump_disk: Path, saved: Path) -> None:

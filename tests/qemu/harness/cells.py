@@ -147,8 +147,8 @@ CELLS: tuple[Cell, ...] = (
     Cell("power-cut-xfs", power_cuts=5, file_system="xfs"),
     Cell("power-cut-stream", power_cuts=5, config=("format stream",)),
     # To a disk without a file system, from which it is taken off on the host.
-    Cell("partition", file_system="none"),
-    Cell("partition-stream-d31", file_system="none", dump_level=31, config=("format stream",)),
+    Cell("partition", file_system="none", dump_level=31, time_limit_s=600),
+    Cell("partition-stream", file_system="none", config=("format stream",), time_limit_s=600),
     # Sent to a server: NFS and SSH, with the address on the kernel's command line, asked for, and not told at all.
     # An emulated CPU encrypts slowly.
     Cell("nfs3", server="nfs3", ip="static", time_limit_s=600),

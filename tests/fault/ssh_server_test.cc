@@ -166,8 +166,7 @@ TEST_CASE("ssh: a resolver that does not answer is given up within the limit") {
     REQUIRE_FALSE(found.ok());
     CHECK(found.error().kind() == ErrorKind::kTimeout);
   });
-  // Its thread ends later, and uses the file.
-  ::sleep(4);
+  ::sleep(4);  // its thread ends later, and uses the file
   CHECK(::umount("/etc/resolv.conf") == 0);
   CHECK(took < 2500);
 }
@@ -216,7 +215,6 @@ TEST_CASE("ssh: a server that stops answering") {
   });
 }
 
-// It is asked for a sign of life meanwhile, and answers when it goes on.
 TEST_CASE("ssh: a server that pauses for less than the limit") {
   TimeLimit limit(60);
   TestSshd sshd;

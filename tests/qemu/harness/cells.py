@@ -152,7 +152,7 @@ CELLS: tuple[Cell, ...] = (
     # Sent to a server: NFS and SSH, with the address on the kernel's command line, asked for, and not told at all.
     # An emulated CPU encrypts slowly.
     Cell("nfs3", server="nfs3", ip="static", time_limit_s=600),
-    Cell("nfs4", server="nfs4", ip="static", time_limit_s=600),
+    Cell("nfs4", server="nfs4", ip="static", dump_level=31, time_limit_s=600),
     Cell("ssh", server="ssh", ip="dhcp", dump_level=31, time_limit_s=600),
     Cell("ssh-static", server="ssh", ip="static", time_limit_s=900),
     Cell("ssh-stream-d31", server="ssh", dump_level=31, config=("format stream",), time_limit_s=600),

@@ -45,6 +45,11 @@ def _describe(cell: Cell, folder: Path) -> Server:
     return Server(f"nfs://{HOST}:{port}/export/crash?{options}", (), folder / "export/crash")
 
 
+def _command(cell: Cell, folder: Path) -> list[str | Path]:
+    """NFSv4's lease is as long as usual: an emulated guest may not be heard of for as long as the tests' own."""
+    return [SCRIPTS / "sshd", folder] if cell.server == "ssh" else [SCRIPTS / "nfs", folder, "--lease", "90"]
+
+
 def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while not (folder / "port").exists():
@@ -73,7 +78,7 @@ def server_for(cell: Cell, work: Path) -> Iterator[Server | None]:
     (folder / "port").unlink(missing_ok=True)
     log = work / "server.log"
     with open(log, "wb") as output:
-        process = subprocess.Popen([SCRIPTS / ("sshd" if cell.server == "ssh" else "nfs"), folder],
+        process = subprocess.Popen(_command(cell, folder),
                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         _wait_until_ready(process, folder, log)

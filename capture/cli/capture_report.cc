@@ -85,6 +85,7 @@ std::string report_text(const Saving& saving, int dump_level, const CrashFacts& 
       .add("bytes", report.bytes)
       .add("elapsed_ms", report.elapsed_ms);
   if (!report.durable) object.add("durable", false);
+  if (!report.replaces_safely) object.add("replaces_safely", false);
   add_failed(object, report.failed);
   return object.text() + "\n";
 }

@@ -38,6 +38,7 @@ struct CaptureReport {
   uint64_t bytes = 0;
   uint64_t elapsed_ms = 0;
   bool durable = true;                        // the target's syncs outlive a power cut
+  bool replaces_safely = true;                // a report that is replaced is there at every moment
   std::span<const FailedTarget> failed = {};  // those before this one
 };
 

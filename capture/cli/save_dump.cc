@@ -64,6 +64,7 @@ void DumpSaver::put_report(const ClassCounts& counts, const char* state, const P
                                   .bytes = writer_->bytes_written(),
                                   .elapsed_ms = elapsed_ms,
                                   .durable = target_->sync_is_durable(),
+                                  .replaces_safely = target_->replaces_safely(),
                                   .failed = capture_->failed});
   Status put = target_->put_file(kReportName, std::as_bytes(std::span(text)));
   if (!put.ok()) print_warning(put.error());
@@ -87,6 +88,11 @@ Status DumpSaver::begin(const Plan& plan) {
     print_message(
         "warning: %s: this server cannot be told to keep what it has on its disk: a power cut "
         "there may cost more than the last seconds",
+        job_->target.c_str());
+  if (!target_->replaces_safely())
+    print_message(
+        "warning: %s: this server cannot replace a file in one step: the report may be missing "
+        "after a power cut there",
         job_->target.c_str());
   DW_TRY(target_->reserve_file(kReportName, kReportBytes));
   DW_TRY(writer_->begin(plan));

@@ -98,6 +98,8 @@ class Target {
 
   // Whether sync() keeps its word: some servers only take what they are sent.
   [[nodiscard]] virtual bool sync_is_durable() const { return true; }
+  // Whether put_file() keeps its word when power goes while it replaces a file.
+  [[nodiscard]] virtual bool replaces_safely() const { return true; }
 
   // What the dump is called now, for messages.
   [[nodiscard]] virtual std::string path() const = 0;

@@ -30,6 +30,8 @@ TEST_CASE(
     CHECK(contains(outcome.err, "cannot be told to keep") == !able);
     std::string folder = sshd.data() + "/dumps/" + kSmallName;
     CHECK(contains(read_file(folder + "/vmcore.json"), "\"durable\": false") == !able);
+    CHECK(contains(outcome.err, "cannot replace a file in one step") == !able);
+    CHECK(contains(read_file(folder + "/vmcore.json"), "\"replaces_safely\": false") == !able);
     CHECK(dumpwright({"verify", folder}).status == 0);
   }
 }

@@ -42,14 +42,16 @@ Result<std::unique_ptr<ServerFile>> RemoteSmallFile::reserve(const std::string& 
 }
 
 Status RemoteSmallFile::put(Bytes content) {
-  DW_TRY(put_into_spare(content));
+  DW_ASSIGN(std::unique_ptr<ServerFile> file, put_into_spare(content));
   DW_TRY(server_->replace(spare_path(), path_));
+  // Its name is durable too when the file is synced under it.
+  DW_TRY(file->commit());
   // Without room for the next content this one is there all the same.
   if (bytes_ > 0) next_spare();
   return {};
 }
 
-Status RemoteSmallFile::put_into_spare(Bytes content) {
+Result<std::unique_ptr<ServerFile>> RemoteSmallFile::put_into_spare(Bytes content) {
   std::unique_ptr<ServerFile> file = std::move(spare_);
   bool longer = file && bytes_ > content.size();
   if (!file) {
@@ -57,7 +59,8 @@ Status RemoteSmallFile::put_into_spare(Bytes content) {
   }
   DW_TRY(file->write(0, content));
   if (longer) DW_TRY(file->truncate(content.size()));
-  return file->commit();
+  DW_TRY(file->commit());
+  return file;
 }
 
 void RemoteSmallFile::next_spare() {

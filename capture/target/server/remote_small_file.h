@@ -41,7 +41,7 @@ class RemoteSmallFile {
   [[nodiscard]] Result<std::unique_ptr<ServerFile>> make(const std::string& path) const;
   Result<std::unique_ptr<ServerFile>> reserve(const std::string& path) const;
   Status reserve_all();
-  Status put_into_spare(Bytes content);
+  Result<std::unique_ptr<ServerFile>> put_into_spare(Bytes content);
   void next_spare();
 
   FileServer* server_;

@@ -377,7 +377,8 @@ Status ServerTarget::rename_to(const std::string& name) {
   if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
   DW_TRY(told(server_->rename(at(current_name_), at(name))));
   current_name_ = name;
-  return {};
+  // SFTP has no sync of a directory: that of the file under its new name does it.
+  return told(dump_->commit());
 }
 
 Status ServerTarget::publish() {

@@ -66,6 +66,9 @@ class ServerTarget : public Target {
   Status seal() override;
 
   [[nodiscard]] bool sync_is_durable() const override { return server_->promises().durable; }
+  [[nodiscard]] bool replaces_safely() const override {
+    return server_->promises().replaces_safely;
+  }
   [[nodiscard]] std::string path() const override { return display_ + "/" + current_name_; }
 
  private:

@@ -11,7 +11,7 @@ constexpr uint32_t kPauseMs = 200;
 }  // namespace
 
 Result<XdrReader> NfsProtocol::call(const NfsCall& nfs_call, const char* what) {
-  uint64_t end_ms = monotonic_ms() + connection_.times().reply_ms;
+  uint64_t end_ms = monotonic_ms() + connection_.times().busy_ms;
   while (true) {
     DW_ASSIGN(XdrReader results, connection_.call(nfs_call.procedure, nfs_call.arguments));
     uint32_t status = results.u32();

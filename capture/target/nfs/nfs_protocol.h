@@ -3,7 +3,7 @@
 //
 // The functions that wait return errors without a subject; the caller knows the path. kLost and
 // kTimeout are those of the connection. Servers that ask to be asked again later (JUKEBOX, DELAY,
-// GRACE) are, within times.reply_ms. Thread safety: none.
+// GRACE) are, within times.busy_ms. Thread safety: none.
 #pragma once
 
 #include <array>

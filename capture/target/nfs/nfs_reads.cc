@@ -71,7 +71,7 @@ void NfsReads::take(Piece& piece, XdrReader& results) {
   }
   if (nfs_needs_time(status)) {
     uint64_t now_ms = monotonic_ms();
-    if (now_ms >= piece.begun_ms + connection.times().reply_ms)
+    if (now_ms >= piece.begun_ms + connection.times().busy_ms)
       connection.give_up(nfs_error("cannot read", status));
     piece.not_before_ms = now_ms + kPauseMs;
     return;

@@ -131,7 +131,7 @@ void NfsTraffic::send_again() {
 bool NfsTraffic::put_off(Request& request, uint32_t status) {
   if (!nfs_needs_time(status)) return false;
   uint64_t now_ms = monotonic_ms();
-  if (now_ms >= request.begun_ms + protocol_.connection().times().reply_ms) {
+  if (now_ms >= request.begun_ms + protocol_.connection().times().busy_ms) {
     protocol_.connection().give_up(nfs_error("cannot write", status));
     return true;
   }

@@ -32,6 +32,8 @@ struct ServerTimes {
   uint32_t connect_ms = 10'000;   // name, connection; again for keys and login
   uint32_t reply_ms = 20'000;     // any answer, while one is due
   uint32_t sync_ms = 60'000;      // the answer to a sync: a slow disk may have much to write
+  uint32_t busy_ms = 100'000;     // a server that answers that it needs time: NFSv4 does for 90 s
+                                  // after it was started, as a rule
   uint32_t keepalive_ms = 5'000;  // a quiet connection is asked whether it is there
 };
 

@@ -1,6 +1,7 @@
 #include "capture/cli/announcement.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -16,6 +17,8 @@
 namespace dw {
 
 namespace {
+
+std::atomic<unsigned> running_tries = 0;
 
 // What the round's threads share with who waits for them, and keep if nobody waits any more.
 struct Round {
@@ -60,21 +63,28 @@ Result<Announced> put(const Try& attempt) {
   return announced;
 }
 
-void run_try(void* raw) {
-  std::unique_ptr<Try> attempt(static_cast<Try*>(raw));
-  Result<Announced> announced = put(*attempt);
-  Round& round = *attempt->round;
+void answer(const Try& attempt, const Result<Announced>& announced) {
+  Round& round = *attempt.round;
   std::lock_guard lock(round.mutex);
-  Announced& result = round.results[attempt->number];
+  Announced& result = round.results[attempt.number];
   result = announced.ok() ? *announced : Announced{.put = false, .saved_at = {}, .error = {}};
   if (!announced.ok()) result.error = announced.error();
   --round.open;
   round.answered.notify_all();
 }
 
+void run_try(void* raw) {
+  {
+    std::unique_ptr<Try> attempt(static_cast<Try*>(raw));
+    answer(*attempt, put(*attempt));
+  }
+  --running_tries;
+}
+
 // None of the limits of one step may be longer than that of all.
 StoreOptions hurried(StoreOptions stores, uint64_t limit_ms) {
-  for (uint32_t* ms : {&stores.times.connect_ms, &stores.times.reply_ms, &stores.times.sync_ms})
+  for (uint32_t* ms : {&stores.times.connect_ms, &stores.times.reply_ms, &stores.times.sync_ms,
+                       &stores.times.busy_ms})
     *ms = static_cast<uint32_t>(std::min<uint64_t>(*ms, limit_ms));
   stores.ssh_connections = 1;
   stores.little_memory = true;
@@ -93,9 +103,13 @@ Status start_try(const Capture& capture, const Job& job, const std::shared_ptr<R
                                            .text = text});
   attempt->notes.assign(attempt->crash.notes.begin(), attempt->crash.notes.end());
   attempt->crash.notes = attempt->notes;
-  DW_TRY(start_detached_thread(run_try, attempt.get()));
-  (void)attempt.release();  // run_try() deletes it
-  return {};
+  ++running_tries;
+  Status started = start_detached_thread(run_try, attempt.get());
+  if (started.ok())
+    (void)attempt.release();  // run_try() deletes it
+  else
+    --running_tries;
+  return started;
 }
 
 }  // namespace
@@ -119,5 +133,7 @@ std::vector<Announced> announce(const Capture& capture, std::span<const Job* con
   round->over = true;
   return round->results;
 }
+
+bool announcements_running() { return running_tries > 0; }
 
 }  // namespace dw

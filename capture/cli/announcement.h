@@ -27,4 +27,8 @@ struct Announced {
 std::vector<Announced> announce(const Capture& capture, std::span<const Job* const> jobs,
                                 const std::string& text, uint64_t limit_ms = 10'000);
 
+// Whether a thread was left behind that is still at it. A program that ends meanwhile must not take
+// apart what such a thread uses: _exit().
+[[nodiscard]] bool announcements_running();
+
 }  // namespace dw

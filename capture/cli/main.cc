@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "capture/cli/announcement.h"
 #include "capture/cli/bench_command.h"
 #include "capture/cli/capture_command.h"
 #include "capture/cli/check_config_command.h"
@@ -99,5 +100,8 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   if (argc > 0 && dw::is_init(argv[0])) dw::run_init({.capture = dw::capture_for_init});
   dw::fill_closed_descriptors();
-  return dw::run_command(dw::without_first(argc, argv));
+  int status = dw::run_command(dw::without_first(argc, argv));
+  if (!dw::announcements_running()) return status;
+  std::fflush(nullptr);
+  ::_exit(status);
 }

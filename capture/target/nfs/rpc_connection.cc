@@ -117,7 +117,6 @@ void RpcConnection::give_up(const Error& error) {
   if (failure_) return;
   failure_ = error;
   failure_->on(display_);
-  drop_unsent(socket_.get());
   static_cast<void>(socket_.close());
 }
 

@@ -194,9 +194,4 @@ Result<Connection> connect_to(const std::vector<Endpoint>& endpoints, uint32_t l
   return last;
 }
 
-void drop_unsent(int fd) {
-  linger at_once{.l_onoff = 1, .l_linger = 0};
-  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-}
-
 }  // namespace dw

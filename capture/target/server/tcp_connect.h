@@ -30,8 +30,9 @@ Result<std::vector<Endpoint>> resolve(const std::string& host, uint16_t port, ui
 // without the right to it, or if all are taken, it is any.
 enum class SourcePort : uint8_t { kAny, kPrivileged };
 
-// A socket that does not block, and is on its way to be connected. Keepalive and time limits are
-// set as `times` says. Error kLost with the errno.
+// A socket that does not block, and is on its way to be connected. What it has not sent when it is
+// closed never is: it must not reach a server on which another connection has gone on meanwhile.
+// Keepalive and time limits are set as `times` says. Error kLost with the errno.
 Result<Fd> begin_connect(const Endpoint& endpoint, const ServerTimes& times,
                          SourcePort source = SourcePort::kAny);
 
@@ -44,9 +45,5 @@ struct Connection {
 // the errno of the last address.
 Result<Connection> connect_to(const std::vector<Endpoint>& endpoints, uint32_t limit_ms,
                               const ServerTimes& times, SourcePort source = SourcePort::kAny);
-
-// What was not sent yet never is once the socket is closed, whatever becomes of the network: it
-// must not reach a server on which another connection has gone on meanwhile.
-void drop_unsent(int fd);
 
 }  // namespace dw

@@ -95,8 +95,6 @@ Status SftpPool::state() const {
 
 Error SftpPool::broke(const Error& error) {
   broken_ = error;
-  for (Link& link : links_)
-    if (link.connection != nullptr) drop_unsent(link.connection->fd());
   return error;
 }
 

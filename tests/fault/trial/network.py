@@ -185,8 +185,8 @@ class Network:
             return f"{fault}: status {ended.status}, {self._check_told(reference)}"
 
     def _check_told(self, reference: Reference) -> str:
-        """No finished dump with other bytes passes verify, but for a kdump file whose bitmap was other
-        when it was read back: then its pages are right."""
+        """No finished dump with wrong pages passes verify. The checksum of a kdump file's head is made
+        of what was read back: what was flipped in it on the way there is not found."""
         for dump in self.target.glob(f"*/{reference.shape.file}"):
             if filecmp.cmp(dump, reference.file, shallow=False):
                 return "the dump is as it should be"
@@ -195,9 +195,19 @@ class Network:
                 return "the dump is damaged, and verify says so"
             expect(reference.shape.format == "kdump",
                    f"verify says {checked.status} of other bytes: {checked.text}")
-            return f"another dump, of which verify says {checked.status}: " + str(
-                self.stage.pages(dump, reference.vmcore.path))
+            pages = self.stage.pages(dump, reference.vmcore.path)
+            return (f"verify says {checked.status} of other bytes from {first_difference(dump, reference.file)} "
+                    f"on: {pages['right']} pages right, {pages['missing']} missing")
         return "no finished dump"
+
+
+def first_difference(one: Path, other: Path) -> int:
+    """In bytes."""
+    with open(one, "rb") as left, open(other, "rb") as right:
+        at = 0
+        while (a := left.read(1 << 20)) == (b := right.read(1 << 20)) and a:
+            at += len(a)
+    return at + next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
 @contextlib.contextmanager

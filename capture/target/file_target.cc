@@ -144,6 +144,10 @@ Status FileTarget::open_dump(int flags) {
   if (!S_ISREG(status.st_mode)) return failed(Error(ErrorKind::kBadInput, "is no regular file"));
   DW_TRY(lock(file->get(), path()));
   file_ = std::move(*file);
+  // What is read back is read in the pieces that are needed. Read ahead, as much as some disks do
+  // (8 MiB have been seen), it would fill the little memory there is with pages that cannot be
+  // taken back while they are being read.
+  (void)::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_RANDOM);
   return {};
 }
 

@@ -67,8 +67,10 @@ void answer(const Try& attempt, const Result<Announced>& announced) {
   Round& round = *attempt.round;
   std::lock_guard lock(round.mutex);
   Announced& result = round.results[attempt.number];
-  result = announced.ok() ? *announced : Announced{.put = false, .saved_at = {}, .error = {}};
-  if (!announced.ok()) result.error = announced.error();
+  if (announced.ok())
+    result = *announced;
+  else
+    result.error = announced.error();
   --round.open;
   round.answered.notify_all();
 }

@@ -79,6 +79,13 @@ Status sync_fd(int fd, const char* what) {
   return {};
 }
 
+void read_without_readahead(int fd) { (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); }
+
+Status forget_cached(int fd) {
+  int error = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  return error == 0 ? Status() : Error::from_errno("cannot read back from the disk", error);
+}
+
 Status make_directories(const std::string& path) {
   for (size_t end = path.find('/', 1); true; end = path.find('/', end + 1)) {
     std::string part = path.substr(0, end);

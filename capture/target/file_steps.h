@@ -21,6 +21,16 @@ Result<bool> exists_in(int directory, const char* name);
 // fsync(2): of a directory, it makes its entries durable.
 Status sync_fd(int fd, const char* what);
 
+// What is read of `fd` is read in the pieces that are asked for. Read ahead, as much as some disks
+// do (8 MiB have been seen), it would fill the little memory there is with pages that cannot be
+// taken back while they are being read.
+void read_without_readahead(int fd);
+
+// After a sync: what is read of `fd` from here on comes from the disk. A run that was interrupted
+// may have been told of a failed sync: the kernel then keeps, as clean, what is not on the disk,
+// and whoever reads it back would take it for saved.
+Status forget_cached(int fd);
+
 // mkdir -p, one component after the other; each is durable.
 Status make_directories(const std::string& path);
 

@@ -17,11 +17,6 @@ namespace dw {
 
 namespace {
 
-// Written data is handed to the disk in pieces of this size. Where pages go past the page cache,
-// only descriptors and the like come here, and their pieces can be small.
-constexpr uint64_t kWritebackBytes = 2 << 20;
-constexpr uint64_t kWritebackBytesBesideDirect = 256 << 10;
-
 constexpr const char* kRunningHint = "another capture of this crash is running";
 
 std::string incomplete_name(const char* dump) {
@@ -116,20 +111,19 @@ Result<FileTarget> FileTarget::reopen(int root, const std::string& name, const s
   Result<SumsFile> sums = SumsFile::open(target.directory_.get());
   if (!sums.ok()) return target.sums_done(sums.error()).error();
   target.sums_ = std::move(*sums);
-  DW_TRY(target.forget_cached());
+  DW_TRY(target.sync_and_forget());
   target.owned_ = true;
   target.direct_ = DirectAppender::create(target.directory_.get(), target.current_name_.c_str(),
                                           target.file_.get());
   return target;
 }
 
-// The run that was interrupted may have been told of a failed sync: the kernel then keeps, as
-// clean, what is not on the disk, and whoever reads it back would take it for saved.
-Status FileTarget::forget_cached() {
+// As it is on the disk.
+Status FileTarget::sync_and_forget() {
   DW_TRY(sync());
   for (int fd : {file_.get(), sums_->descriptor()}) {
-    int error = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    if (error != 0) return failed(Error::from_errno("cannot read back from the disk", error));
+    Status forgotten = forget_cached(fd);
+    if (!forgotten.ok()) return failed(forgotten.error());
   }
   return {};
 }
@@ -144,10 +138,7 @@ Status FileTarget::open_dump(int flags) {
   if (!S_ISREG(status.st_mode)) return failed(Error(ErrorKind::kBadInput, "is no regular file"));
   DW_TRY(lock(file->get(), path()));
   file_ = std::move(*file);
-  // What is read back is read in the pieces that are needed. Read ahead, as much as some disks do
-  // (8 MiB have been seen), it would fill the little memory there is with pages that cannot be
-  // taken back while they are being read.
-  (void)::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_RANDOM);
+  read_without_readahead(file_.get());
   return {};
 }
 
@@ -260,8 +251,7 @@ void FileTarget::trim() {
 }
 
 Status FileTarget::pace_writeback(uint64_t offset, uint64_t length) {
-  uint64_t piece = direct_ ? kWritebackBytesBesideDirect : kWritebackBytes;
-  Status paced = writeback_.wrote(file_.get(), offset, length, piece);
+  Status paced = writeback_.wrote(file_.get(), offset, length, direct_.has_value());
   return paced.ok() ? paced : failed_for_good(paced.error());
 }
 

@@ -85,7 +85,7 @@ class FileTarget : public Target {
 
   Status open_dump(int flags);
   Status take_staged_file();
-  Status forget_cached();
+  Status sync_and_forget();
   Status check_still_named() const;
   // Where the file system cannot preallocate.
   Status write_zeros(uint64_t offset, uint64_t length);

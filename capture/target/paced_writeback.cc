@@ -8,13 +8,20 @@
 
 namespace dw {
 
-Status PacedWriteback::wrote(int fd, uint64_t offset, uint64_t length, uint64_t piece_bytes) {
+namespace {
+
+constexpr uint64_t kPieceBytes = 2 << 20;
+constexpr uint64_t kPieceBytesBesideDirect = 256 << 10;
+
+}  // namespace
+
+Status PacedWriteback::wrote(int fd, uint64_t offset, uint64_t length, bool beside_direct) {
   std::lock_guard lock(mutex_);
   // Not every format is written from front to back: what counts is how much is dirty, not where.
   dirty_bytes_ += length;
   dirty_.begin = std::min(dirty_.begin, offset);
   dirty_.end = std::max(dirty_.end, offset + length);
-  if (dirty_bytes_ < piece_bytes) return {};
+  if (dirty_bytes_ < (beside_direct ? kPieceBytesBesideDirect : kPieceBytes)) return {};
   dirty_bytes_ = 0;
   Span now = std::exchange(dirty_, {});
   Span before = std::exchange(under_way_, now);

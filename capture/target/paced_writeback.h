@@ -18,10 +18,11 @@ class PacedWriteback {
       : dirty_bytes_(other.dirty_bytes_), dirty_(other.dirty_), under_way_(other.under_way_) {}
   PacedWriteback& operator=(PacedWriteback&&) = delete;
 
-  // `length` bytes were written at `offset` of `fd`. Once `piece_bytes` are dirty they are handed
-  // on, and those before them waited for: at most two pieces are under way. An error is as final as
-  // one of fdatasync(2), which would not report it any more.
-  Status wrote(int fd, uint64_t offset, uint64_t length, uint64_t piece_bytes);
+  // `length` bytes were written at `offset` of `fd`. Once a piece is dirty it is handed on, and the
+  // one before it waited for: at most two are under way. Where pages go past the page cache
+  // (`beside_direct`), only descriptors and the like come here, and the pieces are small. An error
+  // is as final as one of fdatasync(2), which would not report it any more.
+  Status wrote(int fd, uint64_t offset, uint64_t length, bool beside_direct);
 
  private:
   struct Span {  // of the file, in bytes

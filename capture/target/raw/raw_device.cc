@@ -63,6 +63,7 @@ Result<RawDevice> RawDevice::open(const std::string& path, const RawOptions& opt
     return error;
   }
   RawDevice device(path, std::move(*fd));
+  read_without_readahead(device.fd());
   for (Status step : {device.check_kind(options), device.measure()})
     if (!step.ok()) return Error(step.error()).on(path);
   Status looked = device.look(options);

@@ -1,13 +1,12 @@
 #include "capture/target/raw/raw_store.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "capture/base/checked.h"
 #include "capture/target/dump_names.h"
+#include "capture/target/file_steps.h"
 #include "capture/target/raw/raw_contents.h"
 #include "capture/target/raw/raw_files.h"
 #include "capture/target/raw/raw_target.h"
@@ -104,12 +103,9 @@ Result<std::unique_ptr<Target>> RawStore::reopen(const std::string& name, const 
   DW_ASSIGN(StandingDump standing, look(name));
   if (standing.standing != Standing::kIncomplete || device_.superblock()->file != file)
     return not_there().on(display(name) + "/" + file + std::string(kIncompleteSuffix));
-  // The run that was interrupted may have been told of a failed sync: the kernel then keeps, as
-  // clean, what is not on the disk.
   DW_TRY(device_.sync());
-  int error = ::posix_fadvise(device_.fd(), 0, 0, POSIX_FADV_DONTNEED);
-  if (error != 0)
-    return Error::from_errno("cannot read back from the disk", error).on(display(name));
+  Status forgotten = forget_cached(device_.fd());
+  if (!forgotten.ok()) return Error(forgotten.error()).on(display(name));
   return std::unique_ptr<Target>(std::make_unique<RawTarget>(device_));
 }
 

@@ -8,14 +8,6 @@
 
 namespace dw {
 
-namespace {
-
-// As of a file: little is dirty beside direct writes.
-constexpr uint64_t kWritebackBytes = 2 << 20;
-constexpr uint64_t kWritebackBytesBesideDirect = 256 << 10;
-
-}  // namespace
-
 RawTarget::RawTarget(RawDevice& device)
     : device_(&device),
       begin_(device.superblock()->dump_offset),
@@ -78,8 +70,7 @@ Status RawTarget::write_at(uint64_t offset, Bytes bytes) {
   // What is now part of the dump may still be what stood there before.
   if (!written.ok()) return failed_for_good(written.error());
   if (direct_) direct_->overwrite(place(offset), bytes);
-  uint64_t piece = direct_ ? kWritebackBytesBesideDirect : kWritebackBytes;
-  Status paced = writeback_.wrote(device_->fd(), place(offset), bytes.size(), piece);
+  Status paced = writeback_.wrote(device_->fd(), place(offset), bytes.size(), direct_.has_value());
   return paced.ok() ? paced : failed_for_good(paced.error());
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "capture/base/upcast.h"
 #include "capture/target/file_store.h"
 #include "capture/target/file_target.h"
 #include "capture/target/nfs/nfs_server.h"
@@ -15,12 +16,6 @@ namespace {
 
 // Buffers on their way, and what the protocols' libraries keep.
 constexpr size_t kServerBytes = 12 << 20;
-
-template <typename Store>
-Result<std::unique_ptr<DumpStore>> as_store(Result<std::unique_ptr<Store>>&& store) {
-  if (!store.ok()) return store.error();
-  return std::unique_ptr<DumpStore>(std::move(*store));
-}
 
 Result<std::unique_ptr<DumpStore>> open_ssh(const TargetAddress& address,
                                             const StoreOptions& options) {
@@ -54,9 +49,9 @@ Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
                                               const StoreOptions& options) {
   switch (address.kind) {
     case TargetKind::kDirectory:
-      return as_store(FileStore::open(address.path));
+      return upcast<DumpStore>(FileStore::open(address.path));
     case TargetKind::kRaw:
-      return as_store(
+      return upcast<DumpStore>(
           RawStore::open(address.path, {.force = address.force, .overwrite = address.overwrite}));
     case TargetKind::kSsh:
       return open_ssh(address, options);

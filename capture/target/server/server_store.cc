@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "capture/base/upcast.h"
 #include "capture/target/dump_names.h"
 #include "capture/target/file_steps.h"
 #include "capture/target/server/remote_small_file.h"
@@ -10,16 +11,6 @@
 #include "capture/target/server/server_target.h"
 
 namespace dw {
-
-namespace {
-
-template <typename T, typename U>
-Result<std::unique_ptr<T>> as(Result<std::unique_ptr<U>> made) {
-  if (!made.ok()) return made.error();
-  return std::unique_ptr<T>(std::move(*made));
-}
-
-}  // namespace
 
 Error ServerStore::failed(const Error& error, const std::string& path) const {
   return with_hint(Error(error).on(display(path)));
@@ -32,11 +23,11 @@ Result<StandingDump> ServerStore::look(const std::string& name) {
 }
 
 Result<std::unique_ptr<Target>> ServerStore::create(const std::string& name, const char* file) {
-  return as<Target>(ServerTarget::create(*server_, name, file));
+  return upcast<Target>(ServerTarget::create(*server_, name, file));
 }
 
 Result<std::unique_ptr<Target>> ServerStore::reopen(const std::string& name, const char* file) {
-  return as<Target>(ServerTarget::reopen(*server_, name, file));
+  return upcast<Target>(ServerTarget::reopen(*server_, name, file));
 }
 
 Result<std::unique_ptr<ByteSource>> ServerStore::open_file(const std::string& name,
@@ -46,7 +37,7 @@ Result<std::unique_ptr<ByteSource>> ServerStore::open_file(const std::string& na
   if (!opened.ok()) return failed(opened.error(), path);
   Result<std::unique_ptr<ServerSource>> source = ServerSource::open(std::move(*opened));
   if (!source.ok()) return failed(source.error(), path);
-  return as<ByteSource>(std::move(source));
+  return upcast<ByteSource>(std::move(source));
 }
 
 Status ServerStore::put_file(const std::string& name, const char* file, Bytes content) {
@@ -68,7 +59,9 @@ Status ServerStore::seal_finished(const std::string& name, const std::string& fi
     DW_ASSIGN(std::unique_ptr<ServerFile> dump, server_->open(path, FileServer::Open::kReadWrite));
     // What was read of it may stand in the server's memory only.
     DW_TRY(dump->commit());
-    return server_->rename(path, path.substr(0, path.size() - kIncompleteSuffix.size()));
+    DW_TRY(server_->rename(path, path.substr(0, path.size() - kIncompleteSuffix.size())));
+    // Its name is durable too when the file is synced under it.
+    return dump->commit();
   };
   Status finished = finish();
   return finished.ok() ? finished : failed(finished.error(), path);

@@ -167,17 +167,28 @@ class SilentServer {
   std::string port_;
 };
 
-void check_full(const Stage& stage, const Place& place) {
+void check_full(const Stage& stage, const Place& place, const std::string& why) {
   Words options = {"--compress", "none"};
   options.insert(options.end(), place.options.begin(), place.options.end());
   Outcome outcome = stage.capture({place.target}, options);
   CHECK_MESSAGE(outcome.status == 3, outcome.err);
-  CHECK(contains(outcome.err, "No space left on device"));
+  CHECK_MESSAGE(contains(outcome.err, why), outcome.err);
   CHECK(dumpwright({"verify", place.folder + "/" + kSmallName}).status == 3);
   check_dump(place.file("vmcore.incomplete"), known_pages(large_crash(24)), false);
   std::filesystem::remove_all(place.folder + "/" + kSmallName);
-  stage.check_next_target(place, options, "No space left on device");
+  stage.check_next_target(place, options, why);
 }
+
+constexpr const char* kDiskFull = "No space left on device";
+constexpr const char* kQuotaFull = "Disk quota exceeded";
+
+// Takes 8 MiB, with room for more.
+struct QuotaDisk : LoopDisk {
+  QuotaDisk() : LoopDisk("btrfs", 300) {
+    must_run({"btrfs", "quota", "enable", path()});
+    must_run({"btrfs", "qgroup", "limit", "8M", path()});
+  }
+};
 
 }  // namespace
 
@@ -200,14 +211,30 @@ TEST_CASE("network: a full disk on the server: what landed opens, and the next t
   Export data("size=8m");
   {
     TestSshd server;
-    check_full(stage, ssh_place(server, data.folder / "ssh"));
+    check_full(stage, ssh_place(server, data.folder / "ssh"), kDiskFull);
   }
   // What it has open takes room, even if it was removed: each has a disk of its own.
   for (const char* version : {"3", "4"}) {
     CAPTURE(version);
     Export exported("size=8m");
     TestNfs server(exported.of());
-    check_full(stage, nfs_place(server, version, exported.folder.path()));
+    check_full(stage, nfs_place(server, version, exported.folder.path()), kDiskFull);
+  }
+}
+
+TEST_CASE("network: a quota on the server: what landed opens, and the next target is used") {
+  if (!may_mount()) return;
+  Stage stage(24);
+  {
+    QuotaDisk disk;
+    TestSshd server;
+    check_full(stage, ssh_place(server, disk.path() + "/ssh"), kQuotaFull);
+  }
+  for (const char* version : {"3", "4"}) {
+    CAPTURE(version);
+    QuotaDisk disk;
+    TestNfs server({"--export", disk.path()});
+    check_full(stage, nfs_place(server, version, disk.path()), kQuotaFull);
   }
 }
 

@@ -95,8 +95,8 @@ void LoopDevice::set_content(std::string_view content) const {
 LoopDisk::LoopDisk(const std::string& type, unsigned size_mib) {
   std::string image = image_folder_ / "image";
   must_run({"truncate", "-s", std::to_string(size_mib) + "M", image});
-  if (type == "xfs") {
-    must_run({"mkfs.xfs", "-q", image});
+  if (type == "xfs" || type == "btrfs") {
+    must_run({"mkfs." + type, "-q", image});
   } else {
     must_run({"mke2fs", "-q", "-F", "-m", "0", "-t", type, image});
   }

@@ -29,7 +29,7 @@ class SmallDisk {
 };
 
 // A file system on a loop device, on a folder of its own; what it holds is in memory. `type` is
-// ext2, ext4 or xfs; an xfs has 300 MiB at the least.
+// ext2, ext4, btrfs or xfs; an xfs has 300 MiB at the least.
 class LoopDisk {
  public:
   LoopDisk(const std::string& type, unsigned size_mib);

@@ -1,0 +1,20 @@
+# What `cmake --install` puts where. DESTDIR is obeyed.
+include(GNUInstallDirs)
+
+set(DUMPWRIGHT_LIBEXEC lib/dumpwright)
+
+install(TARGETS dumpwright RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(PROGRAMS initrd-hooks/standalone/build-initrd DESTINATION ${DUMPWRIGHT_LIBEXEC})
+install(FILES capture/cli/man/dumpwright.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES capture/cli/man/dumpwright.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# The administrator's own is never replaced. May hold the names of servers, so it is for root alone.
+install(CODE "
+  if(EXISTS \"\$ENV{DESTDIR}/etc/dumpwright.conf\")
+    message(STATUS \"Left alone: \$ENV{DESTDIR}/etc/dumpwright.conf\")
+  else()
+    file(INSTALL DESTINATION /etc TYPE FILE FILES \"${CMAKE_SOURCE_DIR}/initrd-hooks/dumpwright.conf\"
+      PERMISSIONS OWNER_READ OWNER_WRITE)
+  endif()
+")

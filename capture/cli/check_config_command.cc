@@ -1,8 +1,10 @@
 #include "capture/cli/check_config_command.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "capture/cli/config.h"
 #include "capture/cli/end_with_options.h"
@@ -16,25 +18,39 @@ namespace dw {
 namespace {
 
 constexpr const char* kHelp =
-    "usage: dumpwright check-config [--initrd] FILE\n"
+    "usage: dumpwright check-config [--initrd] [--get KEY] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
     "  --initrd  it is for the standalone initrd: every target must be a device\n"
     "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://)\n"
+    "  --get KEY instead: the value that it gives KEY, for scripts; nothing if it gives none;\n"
+    "            targets one per line\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
 
 struct Options {
   const char* path = nullptr;
+  std::string_view get;  // a key
   bool for_initrd = false;
   bool help = false;
 };
 
+Result<std::string_view> key_behind(std::span<const char* const> arguments, size_t option) {
+  std::string_view key = option + 1 < arguments.size() ? arguments[option + 1] : "";
+  std::vector<std::string_view> keys = config_keys();
+  if (std::ranges::find(keys, key) == keys.end())
+    return Error(ErrorKind::kUsage, "needs a key that a configuration may have").on("--get");
+  return key;
+}
+
 Result<Options> parse_options(std::span<const char* const> arguments) {
   Options options;
-  for (std::string_view argument : arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    std::string_view argument = arguments[i];
     if (argument == "--help" || argument == "-h") {
       options.help = true;
     } else if (argument == "--initrd") {
       options.for_initrd = true;
+    } else if (argument == "--get") {
+      DW_ASSIGN(options.get, key_behind(arguments, i++));
     } else if (argument.starts_with('-')) {
       return Error(ErrorKind::kUsage, "is no option of check-config").on(argument);
     } else if (options.path != nullptr) {
@@ -103,6 +119,11 @@ int check_config_command(std::span<const char* const> arguments,
   if (!text.ok()) {
     print_error(text.error());
     return kExitNothing;
+  }
+  if (!options->get.empty()) {
+    for (const std::string& value : config_values(*text, options->get))
+      std::printf("%s\n", value.c_str());
+    return kExitComplete;
   }
   Config config;
   auto problems = apply_config(config, *text);

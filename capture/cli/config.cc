@@ -71,6 +71,13 @@ bool set_hostname(Config& config, std::string_view value) {
   return true;
 }
 
+bool set_initrd(Config& config, std::string_view value) {
+  constexpr std::string_view kKinds[] = {"standalone", "initramfs-tools", "dracut"};
+  if (std::ranges::find(kKinds, value) == std::end(kKinds)) return false;
+  config.initrd = value;
+  return true;
+}
+
 struct Rule {
   std::string_view key;
   const char* fallback;
@@ -111,6 +118,10 @@ constexpr Rule kRules[] = {
     {"final_action", "reboot", kActionExpected, set_action<&Config::final_action>},
     {"failure_action", "the final action", kActionExpected, set_action<&Config::failure_action>},
     {"hostname", "the crashed kernel's", "must be a host name", set_hostname},
+    {"initrd", "standalone", "must be standalone, initramfs-tools or dracut", set_initrd},
+    {"kernel_arguments", "none", "must be words", set_text<&Config::kernel_arguments>},
+    {"kernel_arguments_without", "none", "must be names",
+     set_text<&Config::kernel_arguments_without>},
 };
 
 const Rule* find_rule(std::string_view key) {
@@ -199,6 +210,20 @@ std::vector<ConfigProblem> apply_config(Config& config, std::string_view text) {
     problems.push_back({error.at(Where::kLine, number), config_default(key)});
   }
   return problems;
+}
+
+std::vector<std::string> config_values(std::string_view text, std::string_view key) {
+  std::vector<std::string> values;
+  Config scratch;
+  while (!text.empty()) {
+    size_t end = text.find('\n');
+    KeyValue line = split_line(text.substr(0, end));
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+    if (line.key != key || !set_config(scratch, key, line.value).ok()) continue;
+    if (key != "target") values.clear();
+    values.emplace_back(line.value);
+  }
+  return values;
 }
 
 Result<Config> parse_config(std::string_view text) {

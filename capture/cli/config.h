@@ -42,6 +42,10 @@ struct Config {
   std::optional<FinalAction> final_action;
   std::optional<FinalAction> failure_action;
   std::string hostname;
+  // Of whoever builds and loads an initrd; nothing to a capture.
+  std::string initrd;                    // standalone, initramfs-tools or dracut
+  std::string kernel_arguments;          // behind the others
+  std::string kernel_arguments_without;  // names, with blanks between them
 };
 
 // A line that was left out, and what holds if no other line sets its key.
@@ -66,6 +70,9 @@ Status set_config(Config& config, std::string_view key, std::string_view value);
 
 // Sets every good line of `text` and returns the others, at most kMaxConfigProblems of them.
 std::vector<ConfigProblem> apply_config(Config& config, std::string_view text);
+
+// The good values that `text` gives a key, in its order: all of `target`, else the last alone.
+[[nodiscard]] std::vector<std::string> config_values(std::string_view text, std::string_view key);
 
 // Strict: the first bad line is the error, with its line number.
 Result<Config> parse_config(std::string_view text);

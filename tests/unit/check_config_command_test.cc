@@ -108,6 +108,24 @@ TEST_CASE("check-config: for the initrd a target may be a partition or on a serv
   CHECK(has(answer.lines[0], "set ssh_key"));
 }
 
+TEST_CASE("check-config: what a file gives a key, for scripts") {
+  test::TempDir folder;
+  std::string path = folder / "dumpwright.conf";
+  test::write_file(path,
+                   "target /a # first\ninitrd dracut\ntarget ssh://u@h/b\ninitrd odd\nthreads 3\n"
+                   "threads 4\nkernel_arguments  irqpoll  x=\"a b\"\n");
+  auto get = [&](const char* key) {
+    return test::dumpwright({"check-config", "--get", key, path}).out;
+  };
+  CHECK(get("target") == "/a\nssh://u@h/b\n");
+  CHECK(get("initrd") == "dracut\n");
+  CHECK(get("threads") == "4\n");
+  CHECK(get("kernel_arguments") == "irqpoll  x=\"a b\"\n");
+  CHECK(get("hostname").empty());
+  CHECK(test::dumpwright({"check-config", "--get", "odd", path}).status == 2);
+  CHECK(test::dumpwright({"check-config", path, "--get"}).status == 2);
+}
+
 TEST_CASE("check-config: wrong arguments") {
   CHECK(test::dumpwright({"check-config"}).status == 2);
   CHECK(test::dumpwright({"check-config", "--odd", "/x"}).status == 2);

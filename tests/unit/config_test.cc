@@ -154,7 +154,7 @@ TEST_CASE("config: garbage gives a limited number of problems") {
 }
 
 TEST_CASE("config: every key has a default in words") {
-  CHECK(config_keys().size() == 19);
+  CHECK(config_keys().size() == 22);
   for (std::string_view key : config_keys()) CHECK(*config_default(key) != '\0');
   CHECK(std::string(config_default("nope")).find("ignored") != std::string::npos);
 }

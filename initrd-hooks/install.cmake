@@ -5,7 +5,11 @@ set(DUMPWRIGHT_LIBEXEC lib/dumpwright)
 
 install(TARGETS dumpwright RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(PROGRAMS initrd-hooks/standalone/build-initrd DESTINATION ${DUMPWRIGHT_LIBEXEC})
-install(FILES capture/cli/man/dumpwright.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(PROGRAMS initrd-hooks/kdump/dumpwright-kdump DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(FILES initrd-hooks/kdump/dumpwright-kdump.service initrd-hooks/kdump/dumpwright-kdump-reload.service
+  DESTINATION lib/systemd/system)
+install(FILES initrd-hooks/kdump/98-dumpwright-kdump.rules DESTINATION lib/udev/rules.d)
+install(FILES capture/cli/man/dumpwright.8 initrd-hooks/kdump/dumpwright-kdump.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES capture/cli/man/dumpwright.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -62,6 +62,8 @@ class DumpSaver {
 
   // Whether somebody may open the dump.
   [[nodiscard]] bool published() const { return published_; }
+  // Whether that cannot be told: the connection was lost while it was published.
+  [[nodiscard]] bool may_be_published() const { return target_->may_be_published(); }
   // What ended it early, if it is incomplete because of that.
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
   // How far it got: pages of the plan, with those that an earlier run wrote.

@@ -98,11 +98,13 @@ class StoreCapture {
 
   Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
     tell_what_stands(store, place);
+    if (!begun_for_certain_) begun_.clear();
     DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, *job_, [&] {
                 return store.create(place.name, file_name_of(job_->saving));
               }));
     Result<Outcome> outcome = saver.save();
-    if (saver.published()) begun_ = place.name;
+    if (saver.published() || saver.may_be_published()) begun_ = place.name;
+    begun_for_certain_ = begun_for_certain_ || saver.published();
     return noted(saver, std::move(outcome));
   }
 
@@ -118,6 +120,7 @@ class StoreCapture {
   // Whatever fails, part of the crash stands there.
   Result<Outcome> go_on_or_keep(DumpStore& store, const DumpPlace& place) {
     begun_ = place.name;
+    begun_for_certain_ = true;
     Result<Outcome> outcome = go_on(store, place);
     if (outcome.ok() || outcome.error().kind() == ErrorKind::kBadInput ||
         is_busy(outcome.error()) || is_lost(outcome.error()))
@@ -137,7 +140,8 @@ class StoreCapture {
     print_message("%s: nothing came of trying for %" PRIu64 " s", job_->target.c_str(),
                   clock.limit_ms() / 1000);
     failure_ = error;
-    return begun_.empty() ? Result<Outcome>(error) : stays_incomplete();
+    if (begun_.empty()) return error;
+    return begun_for_certain_ ? stays_incomplete() : may_stay_incomplete();
   }
 
   Result<Outcome> stays_incomplete() {
@@ -145,10 +149,20 @@ class StoreCapture {
     return Outcome::kIncomplete;
   }
 
+  // Somebody should look there; "nothing was saved" would keep them from it.
+  Result<Outcome> may_stay_incomplete() {
+    print_message(
+        "warning: %s may be there, incomplete and without pages: the connection was lost while it "
+        "was given its name",
+        path_.c_str());
+    return Outcome::kIncomplete;
+  }
+
   const Capture* capture_;
   const Job* job_;
   CrashToPlace crash_;
   std::string begun_;                 // the folder of the dump that this run began, or goes on with
+  bool begun_for_certain_ = false;    // it stood there: nobody was lost before saying so
   std::vector<std::string> refused_;  // folders of dumps that cannot be gone on with
   std::vector<std::string> told_;     // paths
   uint64_t pages_ = 0;                // the most that an attempt got to

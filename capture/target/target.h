@@ -95,6 +95,9 @@ class Target {
   virtual Status publish() = 0;
   // published -> sealed. Called once, after sync().
   virtual Status seal() = 0;
+  // Whether publish() failed in a way that leaves open what became of it: the connection was lost
+  // behind the question.
+  [[nodiscard]] virtual bool may_be_published() const { return false; }
 
   // Whether sync() keeps its word: some servers only take what they are sent.
   [[nodiscard]] virtual bool sync_is_durable() const { return true; }

@@ -138,6 +138,37 @@ TEST_CASE("server target: what stands under its names is neither followed nor op
   CHECK(read_file(elsewhere / "file") == "precious");
 }
 
+TEST_CASE("server target: what nobody answered for may be published, and that is told") {
+  Place place;
+  DirectoryServer counting(place.disk);
+  publish(counting);
+  unsigned told = 0;
+  for (uint64_t k = 0; k < counting.calls(); ++k) {
+    std::filesystem::remove_all(place.folder);
+    DirectoryServer server(place.disk, {.lose_at = k, .seed = k + 1});
+    Result<std::unique_ptr<ServerTarget>> target = ServerTarget::create(server, kName, "vmcore");
+    if (!target.ok() || !(*target)->append(0, bytes("dump")).ok() || !(*target)->sync().ok())
+      continue;
+    bool failed = !(*target)->publish().ok();
+    bool stands = std::filesystem::exists(place.folder + "/vmcore.incomplete");
+    CHECK_FALSE(((*target)->may_be_published() && !failed));
+    if (failed && stands) CHECK((*target)->may_be_published());
+    told += failed && stands && (*target)->may_be_published();
+  }
+  CHECK(told > 0);
+}
+
+TEST_CASE("server target: a publish that is refused is not in doubt") {
+  Place place;
+  DirectoryServer server(place.disk);
+  std::unique_ptr<ServerTarget> target = stage(server);
+  REQUIRE(target->append(0, bytes("dump")).ok());
+  REQUIRE(target->sync().ok());
+  std::filesystem::create_directory(place.folder + "/vmcore.incomplete");
+  CHECK_FALSE(target->publish().ok());
+  CHECK_FALSE(target->may_be_published());
+}
+
 TEST_CASE("server target: a lost connection is told by every call, and leaves what was published") {
   Place place;
   DirectoryServer counting(place.disk);

@@ -385,9 +385,10 @@ Status ServerTarget::publish() {
   std::lock_guard lock(mutex_);
   DW_TRY(settle());
   DW_TRY(told(check_still_named()));
-  DW_TRY(rename_to(incomplete_name(file_name_)));
-  owns_staged_ = false;
-  return {};
+  Status named = rename_to(incomplete_name(file_name_));
+  may_be_published_ = !named.ok() && is_lost(named.error());
+  if (named.ok()) owns_staged_ = false;
+  return named;
 }
 
 Status ServerTarget::seal() {

@@ -64,6 +64,7 @@ class ServerTarget : public Target {
   Status sync() override;
   Status publish() override;
   Status seal() override;
+  [[nodiscard]] bool may_be_published() const override { return may_be_published_; }
 
   [[nodiscard]] bool sync_is_durable() const override { return server_->promises().durable; }
   [[nodiscard]] bool replaces_safely() const override {
@@ -120,6 +121,7 @@ class ServerTarget : public Target {
   bool committing_sums_ = false;
   std::vector<RemoteSmallFile> reserved_;  // a handful
   bool owns_staged_ = false;
+  bool may_be_published_ = false;
   bool sync_failed_ = false;
 };
 

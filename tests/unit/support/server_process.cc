@@ -55,7 +55,8 @@ void ServerProcess::start(bool same_port) {
   for (int waited_ms = 0; waited_ms < kStartLimitMs; waited_ms += kPauseMs) {
     unsigned port = read_port(folder_ / "port");
     if (port > 0) {
-      port_ = static_cast<uint16_t>(port);
+      // A thread that restarts it is not in the way of others that ask for the port.
+      if (!same_port) port_ = static_cast<uint16_t>(port);
       return;
     }
     if (ended(pid_)) {

@@ -30,7 +30,8 @@ class ServerProcess {
   void stop();
   // SIGKILL for all of it at once, as if its machine had lost power.
   void kill();
-  // The same server again, on the same port; the old one is gone. `more` replaces the former.
+  // The same server again, on the same port; the old one is gone. `more` replaces the former. Other
+  // threads may ask for port() and folder() meanwhile.
   void restart();
   void restart(std::vector<std::string> more);
   // What the script does with such a signal.

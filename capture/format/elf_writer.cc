@@ -65,6 +65,11 @@ Status ElfWriter::write(uint64_t offset, Bytes bytes) {
   return {};
 }
 
+Status ElfWriter::write_head(uint64_t offset, Bytes bytes) {
+  head_.add(offset, bytes);
+  return write(offset, bytes);
+}
+
 Status ElfWriter::write_program_headers() {
   std::array<Elf64_Phdr, 64> piece{};
   piece[0] = {.p_type = PT_NOTE,
@@ -79,7 +84,7 @@ Status ElfWriter::write_program_headers() {
   uint64_t offset = layout_.program_headers_offset();
   for (const Segment& segment : description_.segments) {
     if (used == piece.size()) {
-      DW_TRY(write(offset, std::as_bytes(std::span(piece))));
+      DW_TRY(write_head(offset, std::as_bytes(std::span(piece))));
       offset += sizeof(piece);
       used = 0;
     }
@@ -97,7 +102,7 @@ Status ElfWriter::write_program_headers() {
                      .p_memsz = segment.memory_size,
                      .p_align = 0};
   }
-  return write(offset, std::as_bytes(std::span(piece).first(used)));
+  return write_head(offset, std::as_bytes(std::span(piece).first(used)));
 }
 
 Status ElfWriter::preallocate_journal() {
@@ -110,9 +115,9 @@ Status ElfWriter::begin(const Plan& plan) {
   plan_ = make_plan_record(plan);
   DW_TRY(preallocate_journal());
   Elf64_Ehdr header = file_header(description_.machine, description_.segments.size() + 1);
-  DW_TRY(write(0, bytes_of(header)));
+  DW_TRY(write_head(0, bytes_of(header)));
   DW_TRY(write_program_headers());
-  if (!description_.notes.empty()) DW_TRY(write(layout_.notes_offset(), description_.notes));
+  if (!description_.notes.empty()) DW_TRY(write_head(layout_.notes_offset(), description_.notes));
   if (layout_.file_bytes() == head_bytes()) return {};
   // The file gets its length now: a segment must not lie outside it, whatever becomes of its last
   // pages, and a disk that cannot hold such a long file says so.
@@ -122,7 +127,9 @@ Status ElfWriter::begin(const Plan& plan) {
 
 Status ElfWriter::publish() {
   DW_TRY(target_->sync());
-  DW_TRY(add_head(journal_, *target_, 0, layout_.data_offset()));
+  HeadSum read_back;
+  DW_TRY(add_head(journal_, *target_, 0, layout_.data_offset(), read_back));
+  DW_TRY(compare_head(head_, read_back));
   journal_.add(plan_.record);
   DW_TRY(journal_.flush());
   // Without its journal a core cannot be gone on with.

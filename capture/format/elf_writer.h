@@ -14,6 +14,7 @@
 #include "capture/format/checkpoint_clock.h"
 #include "capture/format/dump_writer.h"
 #include "capture/format/elf_layout.h"
+#include "capture/format/head_sum.h"
 #include "capture/format/journal_records.h"
 #include "capture/journal/journal_writer.h"
 #include "capture/target/target.h"
@@ -66,6 +67,7 @@ class ElfWriter : public DumpWriter {
     return layout_.notes_offset() + description_.notes.size();
   }
   Status write(uint64_t offset, Bytes bytes);
+  Status write_head(uint64_t offset, Bytes bytes);
   Status write_run(const Run& run, Bytes data);
   Status extend(Run& run, const PageRecord& record, uint64_t offset, Bytes data);
   Status write_pages(const PlannedBatch& batch, const BatchOutput& output);
@@ -76,6 +78,7 @@ class ElfWriter : public DumpWriter {
   Target* target_;
   ElfDescription description_;
   ElfLayout layout_;
+  HeadSum head_;  // as it was written
   JournalWriter journal_;
   PlanRecord plan_;
   uint64_t written_ = 0;

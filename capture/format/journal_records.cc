@@ -50,7 +50,8 @@ bool is_of_batch(const JournalEntry& entry, const PlannedBatch& batch) {
                             });
 }
 
-Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end) {
+Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end,
+                HeadSum& read_back) {
   std::array<std::byte, 16 << 10> buffer;
   for (; begin < end; begin += kHeadPieceBytes) {
     uint64_t length = std::min(kHeadPieceBytes, end - begin);
@@ -59,6 +60,7 @@ Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t
       MutableBytes part = std::span(buffer).first(std::min(buffer.size(), length - done));
       DW_TRY(target.read_at(begin + done, part));
       digest.add(part);
+      read_back.add(begin + done, part);
     }
     if (!journal.has_room(0)) DW_TRY(journal.flush());
     journal.add({.offset = begin,
@@ -67,6 +69,11 @@ Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t
                  .digest = digest.value()});
   }
   return {};
+}
+
+Status compare_head(const HeadSum& written, const HeadSum& read_back) {
+  if (written.value() == read_back.value()) return {};
+  return Error(ErrorKind::kLost, "the head of the dump does not read back as it was written");
 }
 
 Error cannot_go_on(const char* why) {

@@ -9,6 +9,7 @@
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/format/head_sum.h"
 #include "capture/journal/journal_reader.h"
 #include "capture/journal/journal_writer.h"
 #include "capture/pipeline/batch_output.h"
@@ -34,8 +35,13 @@ struct PlanRecord {
 
 // A head is listed in pieces of so many bytes.
 inline constexpr uint64_t kHeadPieceBytes = 4 << 20;
-// Adds part of the head, from `begin` to `end` of the file, as it reads back.
-Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end);
+// Adds part of the head, from `begin` to `end` of the file, as it reads back, which is added to
+// `read_back`.
+Status add_head(JournalWriter& journal, Target& target, uint64_t begin, uint64_t end,
+                HeadSum& read_back);
+// Whether that is what was written. Nothing notices a bit that is flipped on its way over NFS, and
+// one in the bitmap moves every page behind it. Error kLost: the next time it may go well.
+Status compare_head(const HeadSum& written, const HeadSum& read_back);
 
 // Why an interrupted dump stays as it is.
 [[nodiscard]] Error cannot_go_on(const char* why);

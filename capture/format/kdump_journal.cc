@@ -16,12 +16,15 @@ Status KdumpJournal::begin(const Plan& plan, const KdumpLayout& layout) {
   return journal_.preallocate(head * record_bytes(0) + plan_.batch_bytes);
 }
 
-Status KdumpJournal::add_head(const KdumpLayout& layout, uint64_t pages_begin) {
+Status KdumpJournal::add_head(const KdumpLayout& layout, uint64_t pages_begin,
+                              const HeadSum& written) {
+  HeadSum read_back;
   uint64_t block = layout.block_size;
   uint64_t table_end = layout.descriptors_offset + layout.descriptor_count * sizeof(PageDescriptor);
-  DW_TRY(dw::add_head(journal_, *target_, 0, block));
-  DW_TRY(dw::add_head(journal_, *target_, block, layout.descriptors_offset));
-  DW_TRY(dw::add_head(journal_, *target_, table_end, pages_begin));
+  DW_TRY(dw::add_head(journal_, *target_, 0, block, read_back));
+  DW_TRY(dw::add_head(journal_, *target_, block, layout.descriptors_offset, read_back));
+  DW_TRY(dw::add_head(journal_, *target_, table_end, pages_begin, read_back));
+  DW_TRY(compare_head(written, read_back));
   journal_.add(plan_.record);
   return journal_.flush();
 }

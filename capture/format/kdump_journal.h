@@ -26,8 +26,9 @@ class KdumpJournal {
 
   // Makes room for all that will be said of a dump of `plan`.
   Status begin(const Plan& plan, const KdumpLayout& layout);
-  // Reads back what was written up to `pages_begin`, where the first page will stand.
-  Status add_head(const KdumpLayout& layout, uint64_t pages_begin);
+  // Reads back the head up to `pages_begin`, where the first page will stand. Error kLost if it is
+  // not what was `written`.
+  Status add_head(const KdumpLayout& layout, uint64_t pages_begin, const HeadSum& written);
 
   [[nodiscard]] bool has_room(const PlannedBatch& batch) const {
     return journal_.has_room(batch.chunks().size());

@@ -48,15 +48,20 @@ Status KdumpWriter::write_header(bool complete) {
   return target_->write_at(0, bytes_of(bytes));
 }
 
+Status KdumpWriter::write_head(uint64_t offset, Bytes bytes) {
+  head_.add(offset, bytes);
+  return target_->write_at(offset, bytes);
+}
+
 Status KdumpWriter::begin(const Plan& plan) {
   place(plan);
   if (journal_) DW_TRY(journal_->begin(plan, layout_));
   clock_.restart(data_end_);
   DW_TRY(reserve());
   KdumpSubHeader sub_header = make_kdump_sub_header(description_, layout_);
-  DW_TRY(target_->write_at(layout_.sub_header_offset, bytes_of(sub_header)));
+  DW_TRY(write_head(layout_.sub_header_offset, bytes_of(sub_header)));
   if (description_.notes.empty()) return {};
-  return target_->write_at(layout_.notes_offset, description_.notes);
+  return write_head(layout_.notes_offset, description_.notes);
 }
 
 // What reads as zeros until it is written: the head, but for the bitmaps, which are written
@@ -65,7 +70,8 @@ Status KdumpWriter::reserve() {
   if (!target_->rewritable()) return write_zeros(zero_page_offset_, layout_.block_size);
   DW_TRY(target_->preallocate(0, layout_.first_bitmap_offset));
   DW_TRY(target_->preallocate(layout_.descriptors_offset, data_end_ - layout_.descriptors_offset));
-  return write_header(false);
+  KdumpHeader incomplete = header(false);
+  return write_head(0, bytes_of(incomplete));
 }
 
 Status KdumpWriter::write_zeros(uint64_t offset, uint64_t length) {
@@ -79,7 +85,7 @@ Status KdumpWriter::write_zeros(uint64_t offset, uint64_t length) {
 Status KdumpWriter::write_bitmap(uint64_t bitmap_offset, uint64_t first_pfn, Bytes bits) {
   DW_CHECK(first_pfn % 8 == 0 && first_pfn / 8 < layout_.bitmap_size);
   uint64_t length = std::min<uint64_t>(bits.size(), layout_.bitmap_size - first_pfn / 8);
-  return target_->write_at(bitmap_offset + first_pfn / 8, bits.first(length));
+  return write_head(bitmap_offset + first_pfn / 8, bits.first(length));
 }
 
 Status KdumpWriter::write_bitmaps(uint64_t first_pfn, Bytes present, Bytes kept) {
@@ -95,7 +101,7 @@ Status KdumpWriter::read_kept(uint64_t first_pfn, MutableBytes bits) {
 Status KdumpWriter::publish() {
   DW_TRY(target_->sync());
   if (journal_) {
-    DW_TRY(journal_->add_head(layout_, data_end_));
+    DW_TRY(journal_->add_head(layout_, data_end_, head_));
     DW_TRY(target_->sync());
   }
   DW_TRY(target_->publish());

@@ -17,6 +17,7 @@
 #include "capture/format/checkpoint_clock.h"
 #include "capture/format/descriptor_table.h"
 #include "capture/format/dump_writer.h"
+#include "capture/format/head_sum.h"
 #include "capture/format/kdump_headers.h"
 #include "capture/format/kdump_journal.h"
 #include "capture/format/kdump_resume.h"
@@ -62,6 +63,8 @@ class KdumpWriter : public DumpWriter {
   void place(const Plan& plan);
   [[nodiscard]] KdumpHeader header(bool complete) const;
   Status write_header(bool complete);
+  // Part of what stands before the pages, until it is published.
+  Status write_head(uint64_t offset, Bytes bytes);
   Status write_end();
   Status reserve();
   Status write_zeros(uint64_t offset, uint64_t length);
@@ -73,6 +76,7 @@ class KdumpWriter : public DumpWriter {
   Target* target_;
   KdumpDescription description_;
   KdumpLayout layout_;
+  HeadSum head_;  // as it was written
   uint64_t zero_page_offset_ = 0;
   uint64_t data_end_ = 0;     // where the next chunk goes
   CheckpointClock clock_{2};  // the data's sync, then that of its descriptors

@@ -19,6 +19,7 @@
 
 #include "capture/base/clock.h"
 #include "capture/base/fd.h"
+#include "capture/target/server/server_target.h"
 #include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
 #include "tests/unit/support/nfs_server.h"
@@ -251,6 +252,22 @@ TEST_CASE("NFS: a server that was started again behind a living connection is fo
     CHECK(told(status.error()).find("started again") != std::string::npos);
     CHECK(is_lost(server->look("dump").error()));
   }
+}
+
+TEST_CASE("NFS: a dump outlives a pause that is longer than the server's lease") {
+  TimeLimit limit(120);
+  constexpr unsigned kLeaseSeconds = 5;
+  TestNfs nfs({"--lease", std::to_string(kLeaseSeconds)});
+  auto server = opened(address_of(nfs, 4));
+  std::vector<std::byte> data = pattern(1 << 20, 4);
+  auto target = ServerTarget::create(*server, "host-1", "vmcore");
+  require_ok(target);
+  require_ok((*target)->write_at(0, data));
+  require_ok((*target)->sync());
+  ::sleep(kLeaseSeconds + 3);
+  require_ok((*target)->write_at(data.size(), data));
+  require_ok((*target)->sync());
+  require_ok((*target)->publish());
 }
 
 TEST_CASE("NFS: a full disk is told, and its room can be used again") {

@@ -197,6 +197,7 @@ void Nfs4::close(NfsOpenFile& file) {
 }
 
 void Nfs4::keep_alive() {
+  if (client_ == 0) return;  // not known there yet
   uint64_t now_ms = monotonic_ms();
   if (now_ms - last_renewal_ms_ < lease_ms_ / 3 || !connection().has_room()) return;
   last_renewal_ms_ = now_ms;

@@ -23,7 +23,11 @@ Result<XdrReader> NfsProtocol::call(const NfsCall& nfs_call, const char* what) {
     if (!nfs_needs_time(status)) return error;
     if (monotonic_ms() >= end_ms) return connection_.fail(error);
     uint64_t resume_ms = monotonic_ms() + kPauseMs;
-    DW_TRY(connection_.wait([&] { return monotonic_ms() >= resume_ms; }, kPauseMs));
+    auto may_resume = [&] {
+      keep_alive();
+      return monotonic_ms() >= resume_ms;
+    };
+    DW_TRY(connection_.wait(may_resume, kPauseMs));
   }
 }
 

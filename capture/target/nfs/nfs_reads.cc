@@ -14,6 +14,7 @@ Status NfsReads::run() {
 }
 
 bool NfsReads::move_on() {
+  protocol_.keep_alive();
   if (!error_) start_pieces();
   bool busy = false;
   for (Piece& piece : pieces_) {

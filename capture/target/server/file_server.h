@@ -110,6 +110,10 @@ class FileServer {
   // Bytes that this user may still write, if the server tells.
   virtual Result<std::optional<uint64_t>> free_bytes() = 0;
 
+  // For whoever has nothing to ask for a while: does what can be done without waiting, so that the
+  // server does not take us for gone. What fails is told by the next call.
+  virtual void keep_alive() {}
+
   [[nodiscard]] virtual ServerPromises promises() const { return {}; }
   // Memory for what is on its way, in bytes, besides what the protocol's library takes.
   [[nodiscard]] virtual size_t memory_bytes() const = 0;

@@ -57,7 +57,8 @@ ServerTarget::ServerTarget(FileServer& server, const std::string& name, const ch
       name_(name),
       display_(server.display() + "/" + name),
       file_name_(file),
-      current_name_(kStagedName) {}
+      current_name_(kStagedName),
+      keeper_(server, mutex_) {}
 
 Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
                                                            const std::string& name,
@@ -66,7 +67,10 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
   if (!made.ok() && made.error().errno_value() != EEXIST) return with_hint(made.error());
   std::unique_ptr<ServerTarget> target(new ServerTarget(server, name, file));
   Status staged = target->told(target->stage());
-  if (staged.ok()) return target;
+  if (staged.ok()) {
+    target->keeper_.start();
+    return target;
+  }
   // Leaves no empty folder behind; one with something in it stays.
   target.reset();
   (void)server.remove_directory(name);
@@ -117,6 +121,7 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
   DW_TRY(target->told(opened, kSumsName));
   // What is read from now on may stand in the server's memory only.
   DW_TRY(target->sync());
+  target->keeper_.start();
   return target;
 }
 
@@ -134,6 +139,7 @@ Status ServerTarget::open_sums(Open how) {
 }
 
 ServerTarget::~ServerTarget() {
+  keeper_.stop();
   if (!dump_) return;
   for (RemoteSmallFile& file : reserved_) file.remove_spares();
   if (!owns_staged_) {

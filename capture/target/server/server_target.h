@@ -8,8 +8,9 @@
 // What was appended may find the disk full when it arrives: then a later call, at the latest the
 // next sync(), says so, and that is final. A barrier() does not wait: the commit is on its way
 // while more is appended, and what has to come behind it is held here meanwhile. Once the
-// connection is lost every call fails with kLost or kTimeout. Thread safety: as Target. Ownership:
-// the server outlives it.
+// connection is lost every call fails with kLost or kTimeout. Thread safety: as Target; while it
+// lives nobody else uses the server, which a thread of its own keeps alive. Ownership: the server
+// outlives it.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include "capture/target/server/held_writes.h"
 #include "capture/target/server/remote_file.h"
 #include "capture/target/server/remote_small_file.h"
+#include "capture/target/server/server_keeper.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -123,6 +125,7 @@ class ServerTarget : public Target {
   bool owns_staged_ = false;
   bool may_be_published_ = false;
   bool sync_failed_ = false;
+  ServerKeeper keeper_;
 };
 
 }  // namespace dw

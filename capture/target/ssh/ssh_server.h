@@ -37,6 +37,7 @@ class SshServer final : public FileServer {
   Result<std::optional<uint64_t>> free_bytes() override;
 
   [[nodiscard]] ServerPromises promises() const override;
+  void keep_alive() override { (void)pool_->work(); }
   [[nodiscard]] size_t memory_bytes() const override;
   [[nodiscard]] std::string display() const override { return calls_.display(""); }
 

@@ -25,7 +25,7 @@ Result<uint64_t> KernelMemory::entry(unsigned level, uint64_t table, size_t inde
   CachedTable& cached = cache_[level - 1];
   if (cached.address != table) {
     cached.address = ~uint64_t{0};
-    DW_TRY(tables_.read(table, std::as_writable_bytes(std::span(cached.entries))));
+    DW_TRY(tables_->read(table, std::as_writable_bytes(std::span(cached.entries))));
     cached.address = table;
   }
   return cached.entries[index];
@@ -65,7 +65,7 @@ Status KernelMemory::read(uint64_t address, MutableBytes into) {
       piece.size += next->size;
     }
     size_t n = std::min<uint64_t>(into.size(), piece.size);
-    DW_TRY(data_.read(piece.physical_address, into.first(n)));
+    DW_TRY(data_->read(piece.physical_address, into.first(n)));
     address += n;
     into = into.subspan(n);
   }

@@ -7,10 +7,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/kernel/layout.h"
+#include "capture/source/physical_memory.h"
 #include "capture/source/vmcore.h"
 
 namespace dw {
@@ -35,7 +38,12 @@ class KernelMemory {
  public:
   // Both must outlive the object.
   KernelMemory(const Vmcore& vmcore, const TranslationLayout& layout)
-      : layout_(&layout), tables_(vmcore), data_(vmcore) {}
+      : KernelMemory(std::make_unique<VmcoreReader>(vmcore), std::make_unique<VmcoreReader>(vmcore),
+                     layout) {}
+  // Two readers of the same memory: one for page tables, one for what they lead to.
+  KernelMemory(std::unique_ptr<PhysicalMemory> tables, std::unique_ptr<PhysicalMemory> data,
+               const TranslationLayout& layout)
+      : layout_(&layout), tables_(std::move(tables)), data_(std::move(data)) {}
 
   // Errors: kBadInput for an address that is not mapped or whose tables lie outside the vmcore,
   // kIo for tables that cannot be read.
@@ -57,9 +65,9 @@ class KernelMemory {
   Result<uint64_t> entry(unsigned level, uint64_t table, size_t index);
 
   const TranslationLayout* layout_;
-  // Apart, so that a mapped vmcore keeps both places mapped.
-  VmcoreReader tables_;
-  VmcoreReader data_;
+  // Apart, so that a mapped vmcore keeps both places mapped, and a dump both pages unpacked.
+  std::unique_ptr<PhysicalMemory> tables_;
+  std::unique_ptr<PhysicalMemory> data_;
   std::array<CachedTable, 5> cache_;
 };
 

@@ -12,6 +12,7 @@
 #include "capture/base/result.h"
 #include "capture/source/elf_headers.h"
 #include "capture/source/physical_map.h"
+#include "capture/source/physical_memory.h"
 
 namespace dw {
 
@@ -41,18 +42,17 @@ class Vmcore {
   bool mapped_ = false;
 };
 
-class VmcoreReader {
+class VmcoreReader final : public PhysicalMemory {
  public:
   explicit VmcoreReader(const Vmcore& vmcore) : vmcore_(&vmcore) {}
   VmcoreReader(VmcoreReader&& other) noexcept;
   VmcoreReader& operator=(VmcoreReader&&) = delete;
   VmcoreReader(const VmcoreReader&) = delete;
   VmcoreReader& operator=(const VmcoreReader&) = delete;
-  ~VmcoreReader();
+  ~VmcoreReader() override;
 
-  // Copies physical memory [address, address + into.size()). Error kBadInput if a byte of it is
-  // not in the vmcore, kIo if the kernel cannot give it; both with the address.
-  Status read(uint64_t address, MutableBytes into);
+  // Error kIo if the kernel cannot give it.
+  Status read(uint64_t address, MutableBytes into) override;
 
   // Copies pages [first_pfn, first_pfn + count), count at most 64, to `into` (count pages). Bit i
   // of the result is set if page first_pfn + i is now there whole; of a page that is only partly

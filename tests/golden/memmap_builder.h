@@ -73,7 +73,7 @@ class KernelBuilder {
     return *this;
   }
 
-  // VMCOREINFO: leave a key out ("NUMBER(PG_lru)"), or give it another value.
+  // VMCOREINFO: leave a key out ("NUMBER(PG_lru)"), give it another value, or add one.
   KernelBuilder& drop_key(std::string_view key);
   KernelBuilder& set_key(std::string_view key, std::string_view value);
   KernelBuilder& without_vmcoreinfo();

@@ -1,4 +1,5 @@
 // The VMCOREINFO of a synthetic kernel, in the words and the order of kernel/vmcore_info.c.
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -40,6 +41,9 @@ class Lines {
   }
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& all() const {
     return lines_;
+  }
+  [[nodiscard]] bool has(std::string_view key) const {
+    return std::ranges::any_of(lines_, [&](const auto& line) { return line.first == key; });
   }
 
  private:
@@ -122,6 +126,8 @@ std::string KernelBuilder::vmcoreinfo() const {
     auto changed = changed_keys_.find(key);
     text += key + "=" + (changed == changed_keys_.end() ? value : changed->second) + "\n";
   }
+  for (const auto& [key, value] : changed_keys_)
+    if (!lines.has(key) && !dropped_keys_.contains(key)) text += key + "=" + value + "\n";
   return text;
 }
 

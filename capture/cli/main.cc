@@ -13,6 +13,7 @@
 #include "capture/cli/capture_command.h"
 #include "capture/cli/check_config_command.h"
 #include "capture/cli/convert_command.h"
+#include "capture/cli/dmesg_command.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/info_command.h"
 #include "capture/cli/verify_command.h"
@@ -28,6 +29,7 @@ constexpr const char* kHelp =
     "\n"
     "  capture TARGET...  save the crashed kernel's memory; --help tells the options\n"
     "  info FILE          what a vmcore or a dump is, and how complete\n"
+    "  dmesg FILE         the crashed kernel's log, out of a vmcore or a dump\n"
     "  verify DUMP        whether a dump is what was written, and what of it is damaged\n"
     "  convert IN OUT     a dump in another format or compression\n"
     "  check-config FILE  every problem of a configuration\n"
@@ -58,6 +60,7 @@ int run_command(std::span<const char* const> arguments) {
   CaptureEvents nobody;
   if (command == "capture") return capture_command(rest, nobody);
   if (command == "info") return info_command(rest);
+  if (command == "dmesg") return dmesg_command(rest);
   if (command == "verify") return verify_command(rest);
   if (command == "convert") return convert_command(rest);
   if (command == "check-config") return check_config_command(rest, check_for_initrd);

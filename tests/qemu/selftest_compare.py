@@ -12,6 +12,7 @@ from harness.cells import Cell
 from harness.checks import Check
 from harness.compare import Comparison, compare_level, judge
 from harness.crash_both import LEAST_LINES, judge_both, says_enough
+from harness.dmesg import LAST_WORDS, judge_log, judge_same
 from harness.formats import VERIFY, plain_stream, same_bytes
 from harness.kdump import Bitmaps, pfns, read_bitmaps, runs
 from harness.known import Difference, explain
@@ -21,7 +22,7 @@ from harness.struct_pages import Layout, Page, make_page
 from harness.synthetic import KdumpFile, guest_pages
 from harness.vmcoreinfo import read_vmcoreinfo
 
-__all__ = ["BitmapsTest", "CompareTest", "CrashBothTest", "FormatsTest", "KnownTest", "NoteTest", "VmcoreinfoTest"]
+__all__ = ["BitmapsTest", "CompareTest", "CrashBothTest", "DmesgTest", "FormatsTest", "KnownTest", "NoteTest", "VmcoreinfoTest"]
 
 INFO = {"SYMBOL(mem_section)": "ff00", "SIZE(page)": "64", "OFFSET(page.flags)": "0", "OFFSET(page.mapping)": "24",
         "OFFSET(page._mapcount)": "48", "OFFSET(page.compound_head)": "8", "NUMBER(PG_hwpoison)": "21",
@@ -205,6 +206,25 @@ class CrashBothTest(unittest.TestCase):
             self.assertIn("FAILS ON BOTH", judge_both(silent, silent).report)
             self.assertEqual(len(says_enough(silent, ())), 1)
             self.assertEqual(says_enough(silent, (command,)), [])
+
+
+class DmesgTest(unittest.TestCase):
+    LOG = "\n".join(["[    0.000000] Linux version 6", *LAST_WORDS]) + "\n"
+
+    def test_a_whole_log_passes(self) -> None:
+        self.assertEqual(judge_log(self.LOG), [])
+        self.assertEqual(judge_same("x", self.LOG, self.LOG), [])
+
+    def test_a_log_without_its_begin_or_end_or_with_damage_fails(self) -> None:
+        for words in ("Linux version", *LAST_WORDS):
+            self.assertEqual(len(judge_log(self.LOG.replace(words, "nothing"))), 1)
+        self.assertEqual(judge_log(self.LOG + "dumpwright: the log is damaged\n"),
+                         ["dmesg: dumpwright: the log is damaged"])
+
+    def test_each_difference_is_shown(self) -> None:
+        for other in (self.LOG + "\n", self.LOG.replace("6", "7"), ""):
+            self.assertEqual(len(judge_same("x", self.LOG, other)), 1)
+        self.assertIn("line 1", judge_same("x", self.LOG, self.LOG.replace("6", "7"))[0])
 
 
 class NoteTest(unittest.TestCase):

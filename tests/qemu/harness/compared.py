@@ -11,6 +11,7 @@ from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, RamTruth, ramcheck
 from harness.compare import LEVELS, Comparison, compare_level, judge, scratch_folder
 from harness.crash_both import crash_both
+from harness.dmesg import check_dmesg
 from harness.formats import check_formats
 from harness.initrds import Kernel, fetch_peer
 from harness.partial import check_partial, read_shown
@@ -44,6 +45,7 @@ def check_compared(cell: Cell, kernel: Kernel, vmcore: Path, truth: RamTruth, wo
         layout = Layout.of(read_vmcoreinfo(vmcore))
         checks = [judge(comparison, lambda frames: read_pages(dumps[1], layout, frames))]
         checks += [ramcheck(dump, level, truth) for level, dump in dumps.items()]
+        checks.append(check_dmesg(executable, makedumpfile, vmcore, dumps[31], Path(folder)))
         checks.append(pending.result())
         checks.append(check_partial(crash, quirks, kernel.vmlinux, dumps[1], ENOUGH_SHARE,
                                     read_shown(work / "crash-full"), Path(folder)))

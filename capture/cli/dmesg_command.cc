@@ -22,14 +22,11 @@ namespace {
 
 constexpr const char* kHelp =
     "usage: dumpwright dmesg VMCORE|DUMP [FILE|-]\n"
-    "Prints the crashed kernel's log, or writes it to FILE, which must not exist. VMCORE|DUMP: "
-    "/proc/vmcore,\n"
-    "a dump of any format, the directory of one, or raw:/dev/X. The text is that of\n"
+    "Prints the crashed kernel's log, or writes it to FILE, which must not exist. VMCORE|DUMP:\n"
+    "/proc/vmcore, a dump of any format, the directory of one, or raw:/dev/X. The text is that of\n"
     "makedumpfile --dump-dmesg.\n"
-    "Exit status: 0 all of the log, 1 there is none, or it cannot be written, 2 usage, 3 part of "
-    "the "
-    "log is\n"
-    "damaged or not in the dump; the last line of the text says so.\n";
+    "Exit status: 0 all of the log, 1 there is none, or it cannot be written, 2 usage, 3 part of\n"
+    "the log is damaged or not in the dump; the last line of the text says so.\n";
 
 struct DmesgOptions {
   std::string input;

@@ -14,6 +14,9 @@ from harness.initrds import fetch_kernel
 from harness.runner import Result
 
 
+STALE = " (of an earlier state of the project)"
+
+
 @dataclass(frozen=True)
 class Record:
     """One run of one cell, as kept in the state file."""
@@ -71,6 +74,28 @@ def fingerprint(cell: Cell) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def told_lines(page: str) -> dict[str, str]:
+    """By cell, the lines of an earlier page that tell of a run: it may have been on another machine."""
+    told = {}
+    for line in page.splitlines():
+        fields = line.split(" | ")
+        if len(fields) >= 8 and fields[0].startswith("| ") and fields[3]:
+            told[fields[0].removeprefix("| ")] = line
+    return told
+
+
+def _stale_line(line: str) -> str:
+    return line if STALE in line else f"{line.removesuffix(' |')}{STALE} |"
+
+
+def _target(cell: Cell) -> str:
+    if cell.saver != "dumpwright":
+        return "disk, raw copy"
+    if cell.server:
+        return cell.server
+    return "partition" if cell.file_system == "none" else "disk"
+
+
 class Results:
     """The state file. Written after every cell, so that nothing is lost when the matrix is stopped."""
 
@@ -95,12 +120,14 @@ class Results:
         scratch.rename(self._path)
         self.write_page()
 
-    def _line(self, cell: Cell) -> str:
+    def _line(self, cell: Cell, told: dict[str, str]) -> str:
         _, record = self._records.get(cell.name, ("", None))
+        if record is None and cell.name in told:
+            return _stale_line(told[cell.name])
         if record is None:
             return f"| {cell.name} | {cell.kernel} | | | | | | not run |"
-        stale = "" if self.current(cell) else " (of an earlier state of the project)"
-        target = "disk" if cell.saver == "dumpwright" else "disk, raw copy"
+        stale = "" if self.current(cell) else STALE
+        target = _target(cell)
         return (f"| {cell.name} | {record.kernel or cell.kernel} | {target} | {record.date} | {record.total_s} "
                 f"| {record.capture_s} | {record.dump_mb} | {record.outcome.replace('|', '/')}{stale} |")
 
@@ -109,5 +136,7 @@ class Results:
                  "Written by `tests/qemu/matrix`. Capture: from the panic to power-off, under QEMU's tcg.", "",
                  "| cell | kernel | target | date | seconds | of these capture | dump MB | outcome |",
                  "|---|---|---|---|---|---|---|---|"]
-        lines += [self._line(cell) for cell in CELLS if cell.in_matrix]
-        (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
+        page = HERE / "RESULTS.md"
+        told = told_lines(page.read_text()) if page.exists() else {}
+        lines += [self._line(cell, told) for cell in CELLS if cell.in_matrix]
+        page.write_text("\n".join(lines) + "\n")

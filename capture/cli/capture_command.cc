@@ -88,7 +88,7 @@ Result<std::vector<Job>> plan_jobs(const CaptureOptions& options, const Vmcore& 
   return jobs;
 }
 
-Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
+Result<int> run(const CaptureOptions& options, CaptureEvents& events, TargetAccess& access) {
   DW_ASSIGN(Vmcore vmcore, Vmcore::open(options.source.c_str()));
   CrashFacts facts = read_crash_facts(vmcore);
   if (facts.notes.damaged)
@@ -104,16 +104,18 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events) {
                   .layout = layout,
                   .facts = facts,
                   .events = events,
+                  .access = access,
                   .failed = failed};
   return capture_to_targets(capture, jobs, failed);
 }
 
 }  // namespace
 
-int capture_command(std::span<const char* const> arguments, CaptureEvents& events) {
-  Result<CaptureOptions> options = parse_capture_options(arguments);
+int capture_command(std::span<const char* const> arguments, CaptureEvents& events,
+                    TargetAccess& access) {
+  Result<CaptureOptions> options = parse_capture_options(arguments, access.mounts_devices());
   if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
-  Result<int> status = run(*options, events);
+  Result<int> status = run(*options, events, access);
   if (status.ok()) return *status;
   print_error(status.error());
   print_message("nothing was saved");

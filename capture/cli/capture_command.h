@@ -4,9 +4,11 @@
 #include <span>
 
 #include "capture/report/capture_events.h"
+#include "capture/target/target_access.h"
 
 namespace dw {
 
-int capture_command(std::span<const char* const> arguments, CaptureEvents& events);
+int capture_command(std::span<const char* const> arguments, CaptureEvents& events,
+                    TargetAccess& access);
 
 }  // namespace dw

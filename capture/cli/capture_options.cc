@@ -124,9 +124,9 @@ Status use_saving(const Config& config, bool lenient, CaptureOptions& options) {
 }
 
 // As it is written, but a directory by its path alone. Errors kUsage for what we cannot write to.
-Result<std::string> target_of(const std::string& text) {
+Result<std::string> target_of(const std::string& text, bool devices) {
   DW_ASSIGN(TargetAddress address, parse_target_address(text));
-  if (address.kind == TargetKind::kDevice)
+  if (address.kind == TargetKind::kDevice && !devices)
     return Error(ErrorKind::kUsage, "only the standalone initrd mounts devices")
         .on(text)
         .hint("mount it and name the directory");
@@ -134,8 +134,9 @@ Result<std::string> target_of(const std::string& text) {
   return address.path == kStdoutTarget ? "./" + address.path : address.path;
 }
 
-Result<std::string> next_target(const std::string& target, const CaptureOptions& options) {
-  DW_ASSIGN(std::string next, target_of(target));
+Result<std::string> next_target(const std::string& target, bool devices,
+                                const CaptureOptions& options) {
+  DW_ASSIGN(std::string next, target_of(target, devices));
   bool again =
       next == kStdoutTarget && std::ranges::find(options.targets, next) != options.targets.end();
   // What follows half a dump is no dump.
@@ -143,9 +144,10 @@ Result<std::string> next_target(const std::string& target, const CaptureOptions&
   return next;
 }
 
-Status use_targets(const std::vector<std::string>& targets, bool lenient, CaptureOptions& options) {
+Status use_targets(const std::vector<std::string>& targets, bool lenient, bool devices,
+                   CaptureOptions& options) {
   for (const std::string& target : targets) {
-    Result<std::string> next = next_target(target, options);
+    Result<std::string> next = next_target(target, devices, options);
     if (next.ok())
       options.targets.push_back(*next);
     else
@@ -177,7 +179,7 @@ StoreOptions store_options(const Config& config) {
 
 bool is_crash(const CaptureOptions& options) { return options.source == "/proc/vmcore"; }
 
-Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
+Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw, bool devices) {
   DW_ASSIGN(Arguments arguments, read_arguments(raw));
   CaptureOptions options;
   options.help = arguments.help;
@@ -207,7 +209,7 @@ Result<CaptureOptions> parse_capture_options(std::span<const char* const> raw) {
   if (config.retry_for_s) options.retry_for_s = *config.retry_for_s;
   options.stores = store_options(config);
   DW_TRY(use_targets(arguments.targets.empty() ? config.targets : arguments.targets, lenient,
-                     options));
+                     devices, options));
   DW_TRY(use_saving(config, lenient, options));
   return options;
 }

@@ -35,7 +35,8 @@ struct CaptureOptions {
 
 // `arguments` are those behind the command's name. Errors are kUsage. Problems of the configuration
 // file are errors too, except for /proc/vmcore: then they are printed as warnings and the defaults
-// hold, because a crash is the wrong moment to be strict.
-Result<CaptureOptions> parse_capture_options(std::span<const char* const> arguments);
+// hold, because a crash is the wrong moment to be strict. `devices`: dev: targets can be used.
+Result<CaptureOptions> parse_capture_options(std::span<const char* const> arguments,
+                                             bool devices = false);
 
 }  // namespace dw

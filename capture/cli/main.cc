@@ -58,7 +58,8 @@ int run_command(std::span<const char* const> arguments) {
   std::string_view command = arguments[0];
   auto rest = arguments.subspan(1);
   CaptureEvents nobody;
-  if (command == "capture") return capture_command(rest, nobody);
+  TargetAccess as_they_are;
+  if (command == "capture") return capture_command(rest, nobody, as_they_are);
   if (command == "info") return info_command(rest);
   if (command == "dmesg") return dmesg_command(rest);
   if (command == "verify") return verify_command(rest);
@@ -89,8 +90,8 @@ void fill_closed_descriptors() {
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) < 0) return;
 }
 
-int capture_for_init(int argc, char** argv, CaptureEvents& events) {
-  return capture_command(without_first(argc, argv), events);
+int capture_for_init(int argc, char** argv, CaptureEvents& events, TargetAccess& access) {
+  return capture_command(without_first(argc, argv), events, access);
 }
 
 }  // namespace

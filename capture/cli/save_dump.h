@@ -20,6 +20,7 @@
 #include "capture/source/vmcore.h"
 #include "capture/target/address.h"
 #include "capture/target/target.h"
+#include "capture/target/target_access.h"
 
 namespace dw {
 
@@ -33,6 +34,7 @@ struct Capture {
   const VmcoreLayout& layout;
   const CrashFacts& facts;
   CaptureEvents& events;
+  TargetAccess& access;
   const std::vector<FailedTarget>& failed;  // the targets before this one
 };
 

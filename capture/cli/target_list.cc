@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -27,17 +28,13 @@ Result<Saved> capture_to_stdout(const Capture& capture, const Job& job) {
 
 class TargetList {
  public:
-  TargetList(const Capture& capture, std::span<const Job> jobs, std::vector<FailedTarget>& failed)
+  TargetList(const Capture& capture, std::span<Job> jobs, std::vector<FailedTarget>& failed)
       : capture_(&capture), jobs_(jobs), failed_(&failed) {}
 
   int run() {
     if (announces() && announce_first()) return kExitComplete;
-    for (const Job& job : jobs_) {
-      Result<Saved> saved = job.address.kind == TargetKind::kStdout
-                                ? capture_to_stdout(*capture_, job)
-                                : capture_to_store(*capture_, job);
-      if (take(job, saved)) break;
-    }
+    for (Job& job : jobs_)
+      if (take(job, save_to(job))) break;
     if (announces()) announce_last();
     if (status_ != kExitNothing) return status_;
     print_message("nothing was saved");
@@ -50,6 +47,13 @@ class TargetList {
     return jobs_.size() > 1 || std::ranges::any_of(jobs_, [](const Job& job) {
              return is_on_network(job.address.kind);
            });
+  }
+
+  Result<Saved> save_to(Job& job) {
+    DW_ASSIGN(std::string place, capture_->access.take(job.target));
+    DW_ASSIGN(job.address, parse_target_address(place));
+    return job.address.kind == TargetKind::kStdout ? capture_to_stdout(*capture_, job)
+                                                   : capture_to_store(*capture_, job);
   }
 
   // Whether the dump is complete: nothing else is to be tried.
@@ -69,14 +73,35 @@ class TargetList {
     return false;
   }
 
-  // Those that a report can be put to, without those that have one with their dump.
-  [[nodiscard]] std::vector<const Job*> without_dump() const {
+  // Those that a report can be put to, without those that have one with their dump. Why one that is
+  // not ready gets none is told.
+  [[nodiscard]] std::vector<const Job*> without_dump() {
     std::vector<const Job*> jobs;
-    for (const Job& job : jobs_)
-      if (job.address.kind != TargetKind::kStdout &&
-          std::ranges::find(has_dump_, &job) == has_dump_.end())
+    for (Job& job : jobs_) {
+      if (job.address.kind == TargetKind::kStdout ||
+          std::ranges::find(has_dump_, &job) != has_dump_.end())
+        continue;
+      Status reached = reach(job);
+      if (reached.ok())
         jobs.push_back(&job);
+      else
+        tell_no_report(job, reached.error());
+    }
     return jobs;
+  }
+
+  // Without waiting.
+  Status reach(Job& job) {
+    DW_ASSIGN(std::optional<std::string> place, capture_->access.peek(job.target));
+    if (!place) return Error(ErrorKind::kTimeout, "is not ready yet").on(job.target);
+    DW_ASSIGN(job.address, parse_target_address(*place));
+    return {};
+  }
+
+  static void tell_no_report(const Job& job, const Error& error) {
+    char why[400];
+    error.format(why, sizeof(why));
+    print_message("warning: no report to %s yet: %s", job.target.c_str(), why);
   }
 
   // With several targets the crash may be on a later one already: then nothing is written to those
@@ -85,17 +110,17 @@ class TargetList {
     std::vector<const Job*> jobs = without_dump();
     std::string text = announcement_text(capture_->facts, "starting", {}, {});
     std::vector<Announced> results = announce(*capture_, jobs, text);
-    for (const Announced& result : results) {
-      if (result.saved_at.empty()) continue;
-      print_message("%s holds this crash already; nothing to do", result.saved_at.c_str());
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (results[i].saved_at.empty()) continue;
+      saved_to_ = results[i].saved_at;
+      print_message("%s holds this crash already; nothing to do", saved_to_.c_str());
+      status_ = kExitComplete;
+      has_dump_.push_back(jobs[i]);
+      announce_last();
       return true;
     }
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      if (!results[i].error) continue;
-      char why[400];
-      results[i].error->format(why, sizeof(why));
-      print_message("warning: no report to %s yet: %s", jobs[i]->target.c_str(), why);
-    }
+    for (size_t i = 0; i < jobs.size(); ++i)
+      if (results[i].error) tell_no_report(*jobs[i], *results[i].error);
     return false;
   }
 
@@ -114,7 +139,7 @@ class TargetList {
   }
 
   const Capture* capture_;
-  std::span<const Job> jobs_;
+  std::span<Job> jobs_;
   std::vector<FailedTarget>* failed_;
   std::vector<const Job*> has_dump_;  // or part of it
   std::string saved_to_;              // the last of these
@@ -124,7 +149,7 @@ class TargetList {
 
 }  // namespace
 
-int capture_to_targets(const Capture& capture, std::span<const Job> jobs,
+int capture_to_targets(const Capture& capture, std::span<Job> jobs,
                        std::vector<FailedTarget>& failed) {
   return TargetList(capture, jobs, failed).run();
 }

@@ -10,9 +10,9 @@
 
 namespace dw {
 
-// Returns the exit status, that of the best of them. `failed`, which `capture` refers to, is filled
-// as it goes.
-int capture_to_targets(const Capture& capture, std::span<const Job> jobs,
+// Returns the exit status, that of the best of them. capture.access says where each job goes to.
+// `failed`, which `capture` refers to, is filled as it goes.
+int capture_to_targets(const Capture& capture, std::span<Job> jobs,
                        std::vector<FailedTarget>& failed);
 
 }  // namespace dw

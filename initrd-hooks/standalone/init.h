@@ -7,14 +7,15 @@
 #pragma once
 
 #include "capture/report/capture_events.h"
+#include "capture/target/target_access.h"
 
 namespace dw {
 
 struct InitHooks {
   // The capture command as main() would run it: argv[0] is "capture", the targets come last. Called
-  // in a child process, once per target, possibly with /proc/vmcore missing. Returns the exit
+  // in a child process, once per child, possibly with /proc/vmcore missing. Returns the exit
   // status: 0 complete, 1 nothing saved, 2 usage or configuration, 3 saved but incomplete.
-  int (*capture)(int argc, char** argv, CaptureEvents& events);
+  int (*capture)(int argc, char** argv, CaptureEvents& events, TargetAccess& access);
 };
 
 // Whether this process is the init of an initrd: process 1, started as "init" (argv[0]). In a

@@ -20,6 +20,7 @@ constexpr size_t kLevelLength = 4;
 // Once, and hardly waiting: a console that takes nothing must stop neither process 1 nor its child.
 void write_once(int fd, const char* text, size_t size) {
   constexpr int kWaitMs = 200;
+  if (fd < 0) return;  // poll(2) would wait for nothing
   pollfd console{.fd = fd, .events = POLLOUT, .revents = 0};
   if (::poll(&console, 1, kWaitMs) != 1 || (console.revents & POLLOUT) == 0) return;
   [[maybe_unused]] ssize_t lost = ::write(fd, text, size);

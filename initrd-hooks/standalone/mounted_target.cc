@@ -101,6 +101,10 @@ Result<MountedTarget> MountedTarget::mount(const FoundDevice& device,
   // Left over from a child that died; its file system stays in use by nobody.
   ::umount2(mount_point.c_str(), MNT_DETACH);
   DW_TRY(mount_device(device, mount_point));
+  return at(mount_point);
+}
+
+Result<MountedTarget> MountedTarget::at(const std::string& mount_point) {
   DW_ASSIGN(Fd root, open_file(mount_point.c_str(), O_RDONLY | O_DIRECTORY));
   return MountedTarget(mount_point, std::move(root));
 }

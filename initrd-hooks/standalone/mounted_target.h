@@ -22,6 +22,9 @@ class MountedTarget {
   // system.
   static Result<MountedTarget> mount(const FoundDevice& device, const std::string& mount_point);
 
+  // What is mounted at `mount_point` already.
+  static Result<MountedTarget> at(const std::string& mount_point);
+
   // `directory` (absolute, below the root of the file system) as a path of the initrd, with
   // symbolic links followed inside the file system, so that no link leads back into the initrd's
   // memory (before Linux 5.6 a link is an error). What is missing of it is left for the capture to

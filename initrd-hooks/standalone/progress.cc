@@ -22,12 +22,7 @@ uint32_t rank(CaptureStatus status) {
 }  // namespace
 
 const char* name_of(Step step) {
-  constexpr const char* kNames[] = {"loading modules",
-                                    "bringing up the network",
-                                    "waiting for the device",
-                                    "mounting",
-                                    "capturing",
-                                    "syncing",
+  constexpr const char* kNames[] = {"loading modules", "making the targets ready", "capturing",
                                     "unmounting"};
   auto at = static_cast<uint32_t>(step);
   return at < std::size(kNames) ? kNames[at] : "an unknown step";

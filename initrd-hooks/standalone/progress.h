@@ -1,17 +1,19 @@
 // How far the capturing child has come: one page of memory that it shares with process 1.
 //
 // Process 1 reads it to tell a long capture (which may take hours) from a step that hangs, and a
-// second child reads it to go on behind the module or the target that ended the first.
-// Thread safety: written by the child, read by its parent; every field is atomic.
+// second child reads it to go on behind the module that ended the first, and without the targets
+// that were tried. Thread safety: written by the child, read by its parent; every field is atomic.
 #pragma once
 
+#include <array>
 #include <atomic>
 
 #include "capture/base/result.h"
+#include "capture/cli/config.h"
 
 namespace dw {
 
-enum class Step : uint32_t { kModules, kNetwork, kDevice, kMount, kCapture, kSync, kUnmount };
+enum class Step : uint32_t { kModules, kTargets, kCapture, kRelease };
 
 [[nodiscard]] const char* name_of(Step step);
 
@@ -23,6 +25,11 @@ enum class CaptureStatus : uint32_t {
   kIncomplete = 3,
   kNone = 4
 };
+
+// What came of a target. One that is not open is not tried again.
+enum class TargetState : uint32_t { kOpen, kTried, kStalled };
+
+inline constexpr uint32_t kNoTarget = UINT32_MAX;
 
 // For people: "the dump is complete".
 [[nodiscard]] const char* outcome_text(CaptureStatus status);
@@ -38,6 +45,11 @@ class SharedProgress {
   // Memory that stays shared over fork(2). It is never given back: there is one per boot.
   static Result<SharedProgress*> make_shared();
 
+  // Nothing of an earlier child goes on; a target that it died at is still open.
+  void begin_child() {
+    current_target_ = kNoTarget;
+    enter(Step::kModules);
+  }
   void enter(Step step) {
     step_ = step;
     beats_++;
@@ -51,6 +63,11 @@ class SharedProgress {
     enter(Step::kCapture);
   }
   void beat() { last_beat_ms_ = shared_clock_ms(); }
+  // A step that is waited for moves, with a limit of its own.
+  void stir() {
+    beats_++;
+    beat();
+  }
   void publish() {
     published_ = true;
     beat();
@@ -71,9 +88,25 @@ class SharedProgress {
   [[nodiscard]] CaptureStatus best() const { return best_; }
   [[nodiscard]] int64_t last_beat_ms() const { return last_beat_ms_; }
 
-  // Both count from 0. A module or target whose number is lower is not tried again.
+  // The capture turns to target `number`; the one before it is done with.
+  void begin_target(uint32_t number) {
+    end_target(TargetState::kTried);
+    current_target_ = number;
+    beat();
+  }
+  // Its turn is over; whether it was one's turn at all.
+  bool end_target(TargetState state) {
+    uint32_t current = current_target_.exchange(kNoTarget);
+    if (current >= kMaxTargets) return false;
+    targets_[current] = state;
+    return true;
+  }
+  [[nodiscard]] TargetState target(uint32_t number) const {
+    return number < kMaxTargets ? targets_[number].load() : TargetState::kTried;
+  }
+
+  // Counts from 0. A module whose number is lower is not tried again.
   std::atomic<uint32_t> next_module{0};
-  std::atomic<uint32_t> next_target{0};
   // Children that were started before this one.
   std::atomic<uint32_t> restarts{0};
   // Captures that were killed because they stalled; they are not among the restarts.
@@ -85,6 +118,8 @@ class SharedProgress {
   std::atomic<CaptureStatus> best_{CaptureStatus::kNone};
   std::atomic<int64_t> last_beat_ms_{0};
   std::atomic<bool> published_{false};
+  std::atomic<uint32_t> current_target_{kNoTarget};
+  std::array<std::atomic<TargetState>, kMaxTargets> targets_{};
 };
 
 }  // namespace dw

@@ -61,12 +61,12 @@ class Supervisor {
   }
 
  private:
-  // What stalled on a target would stall there again.
+  // What stalled on a target would stall there again. Without a target the fault lies elsewhere.
   bool pass_over_target() {
+    if (!progress_.end_target(TargetState::kStalled)) return may_restart();
     if (progress_.stalls >= kMaxTargets) return false;
     progress_.stalls++;
-    progress_.next_target++;
-    log_.say("going on behind this target");
+    log_.say("going on without this target");
     return true;
   }
 
@@ -81,7 +81,7 @@ class Supervisor {
   }
 
   Ending run_child() {
-    progress_.enter(Step::kModules);
+    progress_.begin_child();
     pid_t child = ::fork();
     if (child == 0) be_child();
     if (child > 0) return wait_for(child);

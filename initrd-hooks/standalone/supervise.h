@@ -5,9 +5,9 @@
 // status means nothing. A child that exits with the status of a capture has decided: it is not
 // started again. A child that stays in one step other than the capture for too long hangs: it is
 // killed, and the second child goes on behind what it hung in. A capture that gives no sign of life
-// for too long stalls: it is killed, and another child goes on behind its target. What a child
-// published before it was killed counts as an incomplete dump.
-// Thread safety: one call at a time, from a process with a single thread; reaps every child.
+// for too long stalls: it is killed, and another child goes on without the target that it was at.
+// What a child published before it was killed counts as an incomplete dump. Thread safety: one call
+// at a time, from a process with a single thread; reaps every child.
 #pragma once
 
 #include "initrd-hooks/standalone/log.h"

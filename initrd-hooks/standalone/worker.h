@@ -1,6 +1,5 @@
-// What the capturing child does: load modules, then for each target what it needs (find a device
-// and mount it, or bring up the network), call the capture, sync and unmount, until one target
-// holds a complete dump.
+// What the capturing child does: load modules, make the targets ready, call the capture with all of
+// them, sync and unmount.
 //
 // Thread safety: called once, in a process of its own with a single thread.
 #pragma once
@@ -10,10 +9,9 @@
 
 #include "capture/report/capture_events.h"
 #include "initrd-hooks/standalone/command_line.h"
-#include "initrd-hooks/standalone/directory_target.h"
 #include "initrd-hooks/standalone/log.h"
-#include "initrd-hooks/standalone/network/network.h"
 #include "initrd-hooks/standalone/progress.h"
+#include "initrd-hooks/standalone/target_setup.h"
 
 namespace dw {
 
@@ -21,11 +19,10 @@ struct Work {
   const Config* config;
   const std::vector<BootParameter>* boot;
   // The capture command; returns its exit status.
-  int (*capture)(int argc, char** argv, CaptureEvents& events);
+  int (*capture)(int argc, char** argv, CaptureEvents& events, TargetAccess& access);
   const Log* log;
-  Status (*check_directory)(const std::string& directory) = refuse_memory;
-  Status (*bring_up_network)(const std::vector<BootParameter>& boot,
-                             const Log& log) = bring_up_initrd_network;
+  TargetSteps steps = {};
+  TargetLimits limits = {};
 };
 
 // The arguments of the capture command for `targets`. `careful`: for a second try, after the first
@@ -33,8 +30,8 @@ struct Work {
 std::vector<std::string> capture_arguments(const Config& config, bool careful,
                                            const std::vector<std::string>& targets);
 
-// Goes on where `progress` says that an earlier child ended. Returns the best status of all
-// targets.
+// Goes on where `progress` says that an earlier child ended. Returns the best status of all that
+// ran.
 CaptureStatus run_worker(const Work& work, SharedProgress& progress);
 
 }  // namespace dw

@@ -18,7 +18,7 @@ namespace {
 struct Run {
   CaptureStatus status;
   uint32_t children;
-  uint32_t last_value;
+  uint32_t stalls;
 };
 
 // Every test's child counts itself here; the field means something else in the real child.
@@ -32,7 +32,7 @@ Run run(int (*work)(SharedProgress&, const void*), Supervision supervision = {})
   supervision.tick_ms = 20;
   supervision.kill_grace_ms = 5000;
   CaptureStatus status = supervise(supervision, **progress, Log(-1));
-  return {status, (*progress)->next_module, (*progress)->next_target};
+  return {status, (*progress)->next_module, (*progress)->stalls};
 }
 
 [[noreturn]] void sleep_for_ever() {
@@ -157,21 +157,59 @@ TEST_CASE("supervise: a capture without signs of life is killed, and its target 
   Run result = run(
       [](SharedProgress& progress, const void*) -> int {
         count_child(progress);
-        // Three targets, of which two stall; more than the one restart after a death.
-        if (progress.next_target == 2) return progress.restarts == 0 ? 0 : 1;
-        progress.begin_capture();
-        sleep_for_ever();
+        // Three targets, of which the first and the last stall; more than the one restart after a
+        // death.
+        for (uint32_t target : {0U, 2U}) {
+          if (progress.target(target) != TargetState::kOpen) continue;
+          progress.begin_target(target);
+          progress.begin_capture();
+          sleep_for_ever();
+        }
+        bool as_it_was = progress.target(0) == TargetState::kStalled &&
+                         progress.target(1) == TargetState::kOpen &&
+                         progress.target(2) == TargetState::kStalled && progress.restarts == 0;
+        return as_it_was ? 0 : 1;
       },
       {.stall_limit_ms = 200});
   CHECK(result.status == CaptureStatus::kComplete);
   CHECK(result.children == 3);
-  CHECK(result.last_value == 2);
+  CHECK(result.stalls == 2);
+}
+
+TEST_CASE("supervise: behind a target that stalled, one that is killed is tried again") {
+  Run result = run(
+      [](SharedProgress& progress, const void*) -> int {
+        uint32_t child = count_child(progress);
+        progress.begin_target(child == 1 ? 0 : 1);
+        if (child == 1) {
+          progress.begin_capture();
+          sleep_for_ever();
+        }
+        if (child == 2) ::raise(SIGKILL);
+        return progress.restarts == 1 && progress.target(1) == TargetState::kOpen ? 0 : 1;
+      },
+      {.stall_limit_ms = 200});
+  CHECK(result.status == CaptureStatus::kComplete);
+  CHECK(result.children == 3);
+}
+
+TEST_CASE("supervise: a capture that stalls before its first target is started once more") {
+  Run result = run(
+      [](SharedProgress& progress, const void*) -> int {
+        count_child(progress);
+        progress.begin_capture();
+        sleep_for_ever();
+      },
+      {.stall_limit_ms = 200});
+  CHECK(result.status == CaptureStatus::kNone);
+  CHECK(result.children == 2);
+  CHECK(result.stalls == 0);
 }
 
 TEST_CASE("supervise: a stalled capture that published leaves an incomplete dump") {
   Run result = run(
       [](SharedProgress& progress, const void*) -> int {
-        if (progress.stalls > 0) return 1;
+        if (progress.restarts > 0) return 1;
         progress.begin_capture();
         progress.publish();
         sleep_for_ever();
@@ -183,7 +221,7 @@ TEST_CASE("supervise: a stalled capture that published leaves an incomplete dump
 TEST_CASE("supervise: captures that always stall come to an end") {
   Run result = run(
       [](SharedProgress& progress, const void*) -> int {
-        count_child(progress);
+        progress.begin_target((count_child(progress) - 1) % kMaxTargets);
         progress.begin_capture();
         sleep_for_ever();
       },
@@ -211,17 +249,13 @@ TEST_CASE("supervise: a capture that moves now and then may take longer than the
 TEST_CASE("supervise: a step that hangs is killed, and the next child goes on behind it") {
   Run result = run(
       [](SharedProgress& progress, const void*) -> int {
-        count_child(progress);
-        if (progress.next_target++ == 0) {
-          progress.enter(Step::kMount);
-          sleep_for_ever();
-        }
+        progress.enter(Step::kModules);
+        if (count_child(progress) == 1) sleep_for_ever();
         return 0;
       },
       {.step_limit_ms = 200});
   CHECK(result.status == CaptureStatus::kComplete);
   CHECK(result.children == 2);
-  CHECK(result.last_value == 2);
 }
 
 TEST_CASE("supervise: the capture itself may take longer than a step, and so may many steps") {
@@ -251,7 +285,7 @@ TEST_CASE("supervise: an orphan is reaped") {
         ::usleep(100 * 1000);
         ::_exit(0);
       }
-      progress.next_target = static_cast<uint32_t>(orphan);
+      progress.next_module = static_cast<uint32_t>(orphan);
       ::_exit(0);
     }
     ::waitpid(orphan_parent, nullptr, 0);
@@ -260,9 +294,9 @@ TEST_CASE("supervise: an orphan is reaped") {
   });
   ::prctl(PR_SET_CHILD_SUBREAPER, 0);
   CHECK(result.status == CaptureStatus::kComplete);
-  REQUIRE(result.last_value > 1);
+  REQUIRE(result.children > 1);
   // Not even a zombie is left.
-  CHECK(::kill(static_cast<pid_t>(result.last_value), 0) == -1);
+  CHECK(::kill(static_cast<pid_t>(result.children), 0) == -1);
   CHECK(errno == ESRCH);
 }
 

@@ -1,0 +1,105 @@
+// The capture command, where somebody else makes its targets ready.
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "capture/cli/capture_command.h"
+#include "capture/cli/exit_status.h"
+#include "tests/unit/support/temp_dir.h"
+#include "tests/unit/support/text.h"
+#include "tests/unit/support/vmcores.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+constexpr const char* kFolder = "web-1-20231114T221320Z/";
+
+// Has a folder for some devices, and none for the others.
+class FakeAccess final : public TargetAccess {
+ public:
+  [[nodiscard]] bool mounts_devices() const override { return true; }
+  Result<std::string> take(const std::string& target) override {
+    taken.push_back(target);
+    auto found = folders.find(target);
+    if (found != folders.end()) return found->second;
+    return Error(ErrorKind::kTimeout, "did not appear").on(target);
+  }
+  Result<std::optional<std::string>> peek(const std::string& target) override {
+    peeks++;
+    if (target == late && peeks == 1) return std::optional<std::string>();
+    auto found = folders.find(target);
+    if (found != folders.end()) return std::optional(found->second);
+    return Error(ErrorKind::kTimeout, "did not appear").on(target);
+  }
+
+  std::map<std::string, std::string> folders;
+  std::string late;  // not ready when it is asked for first
+  std::vector<std::string> taken;
+  int peeks = 0;
+};
+
+int capture(const std::string& vmcore, const std::vector<std::string>& targets,
+            TargetAccess& access) {
+  CaptureEvents nobody;
+  std::vector<const char*> arguments{"--source", vmcore.c_str(), "--threads", "1",
+                                     "--config", "/dev/null",    "-d",        "1"};
+  for (const std::string& target : targets) arguments.push_back(target.c_str());
+  return capture_command(arguments, nobody, access);
+}
+
+}  // namespace
+
+TEST_CASE("target access: a device that is not there is a target that failed, and told so") {
+  TemporaryVmcore vmcore(small_crash());
+  TempDir dir;
+  FakeAccess access;
+  access.folders["dev:/dev/b:/crash"] = dir / "b";
+  CHECK(capture(vmcore.path(), {"dev:/dev/a:/crash", "dev:/dev/b:/crash"}, access) ==
+        kExitComplete);
+  CHECK(access.taken == std::vector<std::string>{"dev:/dev/a:/crash", "dev:/dev/b:/crash"});
+  std::string report = read_file(dir / ("b/" + std::string(kFolder) + "vmcore.json"));
+  CHECK(contains(report, "dev:/dev/a:/crash"));
+  CHECK(contains(report, "did not appear"));
+}
+
+TEST_CASE("target access: all targets hear of the crash, the late ones after the dump") {
+  TemporaryVmcore vmcore(small_crash());
+  TempDir dir;
+  FakeAccess access;
+  access.folders["dev:/dev/a:/crash"] = dir / "a";
+  access.folders["dev:/dev/b:/crash"] = dir / "b";
+  access.late = "dev:/dev/a:/crash";
+  // The one whose turn comes first is late for the report, and has the dump with its own.
+  CHECK(capture(vmcore.path(), {"dev:/dev/a:/crash", "dev:/dev/b:/crash"}, access) ==
+        kExitComplete);
+  CHECK(access.taken.size() == 1);
+  std::string report = read_file(dir / ("b/" + std::string(kFolder) + "vmcore.json"));
+  CHECK(contains(report, "saved elsewhere"));
+  CHECK(contains(report, dir / "a"));
+}
+
+TEST_CASE("target access: a crash that a later device holds is not saved again") {
+  TemporaryVmcore vmcore(small_crash());
+  TempDir dir;
+  FakeAccess access;
+  access.folders["dev:/dev/b:/crash"] = dir / "b";
+  REQUIRE(capture(vmcore.path(), {"dev:/dev/b:/crash"}, access) == kExitComplete);
+  access.folders["dev:/dev/a:/crash"] = dir / "a";
+  access.taken.clear();
+  CHECK(capture(vmcore.path(), {"dev:/dev/a:/crash", "dev:/dev/b:/crash"}, access) ==
+        kExitComplete);
+  CHECK(access.taken.empty());
+  CHECK(tree_of(dir / ("a/" + std::string(kFolder))) == std::vector<std::string>{"vmcore.json"});
+  std::string report = read_file(dir / ("a/" + std::string(kFolder) + "vmcore.json"));
+  CHECK(contains(report, "saved elsewhere"));
+}
+
+TEST_CASE("target access: with nobody who mounts, a device is no target") {
+  TemporaryVmcore vmcore(small_crash());
+  TargetAccess as_they_are;
+  CHECK(capture(vmcore.path(), {"dev:/dev/a:/crash"}, as_they_are) == kExitUsage);
+}

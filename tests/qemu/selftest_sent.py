@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import unittest
 from pathlib import Path
 
 from harness.base import HarnessError
 from harness.cells import CELLS, Cell
-from harness.sent import judge_network
-from harness.servers import network_cmdline, server_for
+from harness.sent import judge_announced, judge_network, judge_reports
+from harness.servers import DEAD_TARGET, network_cmdline, server_for
 
 BY_DHCP = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2, by DHCP from 10.0.2.2"
 STATIC = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2"
@@ -29,6 +30,26 @@ class SentTest(unittest.TestCase):
         for cell in CELLS:
             self.assertFalse(cell.ip and not cell.server, cell.name)
             network_cmdline(cell)
+
+    def test_reports_that_do_not_name_what_failed(self) -> None:
+        failed = [{"target": DEAD_TARGET, "why": "Connection refused"}]
+        good = ({"state": "complete", "failed_targets": failed},
+                {"state": "saved elsewhere", "saved_to": "/kdumproot/1/crash/x", "failed_targets": failed})
+        self.assertEqual(judge_reports(*map(json.dumps, good)), [])
+        for number, change in ((0, {"state": "saving"}), (0, {"failed_targets": []}), (1, {"saved_to": ""}),
+                               (1, {"state": "starting"}), (0, {"failed_targets": [{"target": DEAD_TARGET, "why": "?"}]}),
+                               (1, {"failed_targets": failed + [{"target": "raw:/dev/x", "why": "?"}]})):
+            bad = [dict(report) for report in good]
+            bad[number] |= change
+            with self.subTest(number=number, change=change):
+                self.assertTrue(judge_reports(*map(json.dumps, bad)))
+        self.assertTrue(judge_reports("", "{}"))
+
+    def test_a_report_that_came_late(self) -> None:
+        dead = f"dumpwright: warning: no report to {DEAD_TARGET} yet: refused\n"
+        self.assertEqual(judge_announced(dead), [])
+        self.assertTrue(judge_announced(dead + dead.replace("root", "other")))
+        self.assertTrue(judge_announced(""))
 
     def test_a_server_that_does_not_start_is_told(self) -> None:
         with tempfile.TemporaryDirectory(prefix="dumpwright-selftest-") as folder:

@@ -42,6 +42,8 @@ class Cell:
     # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
     server: str = ""
     ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
+    # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
+    fallback: bool = False
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -156,6 +158,8 @@ CELLS: tuple[Cell, ...] = (
     Cell("ssh", server="ssh", ip="dhcp", dump_level=31, time_limit_s=600),
     Cell("ssh-static", server="ssh", ip="static", time_limit_s=900),
     Cell("ssh-stream-d31", server="ssh", dump_level=31, config=("format stream",), time_limit_s=600),
+    # The first target is a server that refuses; the next one says so.
+    Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",), time_limit_s=600),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

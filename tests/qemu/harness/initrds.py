@@ -10,7 +10,7 @@ from harness.cells import Cell
 from harness.compile import guest_program
 from harness.cpio import Archive
 from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, ModuleTree
-from harness.servers import Server, network_cmdline
+from harness.servers import DEAD_TARGET, Server, network_cmdline
 
 # The file system that receives the dump.
 DUMP_UUID = "d0d0d0d0-0000-4000-8000-000000000001"
@@ -122,15 +122,15 @@ def build_raw_initrd(kernel: Kernel, output: Path) -> None:
     archive.write(output)
 
 
-def dumpwright_target(cell: Cell, server: Server | None) -> str:
-    if server:
-        return server.target
-    return "raw:/dev/vdb" if cell.file_system == "none" else f"dev:UUID={DUMP_UUID}:/crash"
+def dumpwright_targets(cell: Cell, server: Server | None) -> tuple[str, ...]:
+    disk = "raw:/dev/vdb" if cell.file_system == "none" else f"dev:UUID={DUMP_UUID}:/crash"
+    if server and cell.fallback:
+        return DEAD_TARGET, disk, server.target
+    return (server.target,) if server else (disk,)
 
 
 def dumpwright_config(cell: Cell, server: Server | None) -> str:
-    target = dumpwright_target(cell, server)
-    lines = (f"target {target}", f"dump_level {cell.dump_level}", f"compress {cell.compress}",
+    lines = (*(f"target {target}" for target in dumpwright_targets(cell, server)), f"dump_level {cell.dump_level}", f"compress {cell.compress}",
              "final_action poweroff", "failure_action poweroff", *(server.config if server else ()), *cell.config)
     return "\n".join(lines) + "\n"
 

@@ -92,7 +92,7 @@ def _target(cell: Cell) -> str:
     if cell.saver != "dumpwright":
         return "disk, raw copy"
     if cell.server:
-        return cell.server
+        return f"{cell.server}, disk" if cell.fallback else cell.server
     return "partition" if cell.file_system == "none" else "disk"
 
 

@@ -54,7 +54,8 @@ def _prepare(cell: Cell, server: Server | None, work: Path) -> tuple[Kernel, Pat
     return kernel, first
 
 
-def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path, seed: int | None) -> list[Check]:
+def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Server | None, work: Path,
+           seed: int | None) -> list[Check]:
     console = machine.console.read_text(errors="replace")
     truth = ram_truth(cell, console, machine.ram())
     if cell.compare:
@@ -65,7 +66,7 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, work: Path,
         checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
-    done += check_sent(cell, dump, console)
+    done += check_sent(cell, dump, console, server)
     return done + check_cell(cell, machine, work, truth, seed)
 
 
@@ -96,7 +97,7 @@ def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Res
             _keep_ram(machine, work)
         dump = get_dump(cell, machine.dump_disk, server, work)
         result.dump_bytes = saved_bytes(dump)
-        result.checks = _check(cell, kernel, dump, machine, work, seed)
+        result.checks = _check(cell, kernel, dump, machine, server, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 
 

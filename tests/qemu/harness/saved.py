@@ -93,7 +93,7 @@ def convert_raw(crash_folder: Path, cell: Cell) -> Path:
 
 def get_dump(cell: Cell, dump_disk: Path, server: Server | None, work: Path) -> Path:
     """The dump, a stream decompressed; the copied vmcore itself if the cell compares."""
-    folder = server.crash_folder if server else extract(cell.file_system, dump_disk, work)
+    folder = server.crash_folder if server and not cell.fallback else extract(cell.file_system, dump_disk, work)
     if cell.compare:
         return raw_vmcore(folder)
     if cell.saver == "raw":

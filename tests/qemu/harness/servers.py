@@ -16,6 +16,8 @@ SCRIPTS = ROOT / "tests/servers"
 # QEMU's user networking: this machine's loopback, and what its DHCP server would give the guest too.
 HOST = "10.0.2.2"
 STATIC_IP = f"ip=10.0.2.15::{HOST}:255.255.255.0::eth0:none"
+# Nobody listens there.
+DEAD_TARGET = f"ssh://root@{HOST}:1/crash"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 30
 

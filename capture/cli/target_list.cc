@@ -65,12 +65,18 @@ class TargetList {
       return false;
     }
     has_dump_.push_back(&job);
-    saved_to_ = saved->path;
+    saved_to_ = lasting_path(job, saved->path);
     status_ = saved->outcome == Outcome::kComplete ? kExitComplete : kExitIncomplete;
     if (status_ == kExitComplete) return true;
     failed_->push_back(saved->failure ? failed_target(job.target, *saved->failure)
                                       : FailedTarget{.target = job.target, .why = "incomplete"});
     return false;
+  }
+
+  // What is mounted for this capture only is called by its target.
+  static std::string lasting_path(const Job& job, const std::string& path) {
+    bool mounted = job.target.starts_with("dev:") && path.starts_with(job.address.path);
+    return mounted ? job.target + path.substr(job.address.path.size()) : path;
   }
 
   // Those that a report can be put to, without those that have one with their dump. Why one that is
@@ -112,7 +118,7 @@ class TargetList {
     std::vector<Announced> results = announce(*capture_, jobs, text);
     for (size_t i = 0; i < jobs.size(); ++i) {
       if (results[i].saved_at.empty()) continue;
-      saved_to_ = results[i].saved_at;
+      saved_to_ = lasting_path(*jobs[i], results[i].saved_at);
       print_message("%s holds this crash already; nothing to do", saved_to_.c_str());
       status_ = kExitComplete;
       has_dump_.push_back(jobs[i]);

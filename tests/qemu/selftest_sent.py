@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.base import HarnessError
 from harness.cells import CELLS, Cell
+from harness.initrds import DUMP_UUID
 from harness.sent import judge_announced, judge_network, judge_reports
 from harness.servers import DEAD_TARGET, network_cmdline, server_for
 
@@ -34,7 +35,7 @@ class SentTest(unittest.TestCase):
     def test_reports_that_do_not_name_what_failed(self) -> None:
         failed = [{"target": DEAD_TARGET, "why": "Connection refused"}]
         good = ({"state": "complete", "failed_targets": failed},
-                {"state": "saved elsewhere", "saved_to": "/kdumproot/1/crash/x", "failed_targets": failed})
+                {"state": "saved elsewhere", "saved_to": f"dev:UUID={DUMP_UUID}:/crash/x", "failed_targets": failed})
         self.assertEqual(judge_reports(*map(json.dumps, good)), [])
         for number, change in ((0, {"state": "saving"}), (0, {"failed_targets": []}), (1, {"saved_to": ""}),
                                (1, {"state": "starting"}), (0, {"failed_targets": [{"target": DEAD_TARGET, "why": "?"}]}),

@@ -79,7 +79,7 @@ TEST_CASE("target access: all targets hear of the crash, the late ones after the
   CHECK(access.taken.size() == 1);
   std::string report = read_file(dir / ("b/" + std::string(kFolder) + "vmcore.json"));
   CHECK(contains(report, "saved elsewhere"));
-  CHECK(contains(report, dir / "a"));
+  CHECK(contains(report, "dev:/dev/a:/crash/web-1-20231114T221320Z"));
 }
 
 TEST_CASE("target access: a crash that a later device holds is not saved again") {
@@ -96,6 +96,7 @@ TEST_CASE("target access: a crash that a later device holds is not saved again")
   CHECK(tree_of(dir / ("a/" + std::string(kFolder))) == std::vector<std::string>{"vmcore.json"});
   std::string report = read_file(dir / ("a/" + std::string(kFolder) + "vmcore.json"));
   CHECK(contains(report, "saved elsewhere"));
+  CHECK(contains(report, "dev:/dev/b:/crash/web-1-20231114T221320Z"));
 }
 
 TEST_CASE("target access: with nobody who mounts, a device is no target") {

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.base import ROOT, HarnessError, run_tool
 from harness.cells import Cell
 from harness.checks import Check
+from harness.initrds import DUMP_UUID
 from harness.saved import STREAM
 from harness.servers import DEAD_TARGET, Server
 
@@ -41,7 +42,7 @@ def judge_reports(with_dump: str, without: str) -> list[str]:
             wrong.append(f"the report {name} does not say why: {failed[DEAD_TARGET]}")
     if dumped.get("state") != "complete":
         wrong.append(f"the report beside the dump says: {dumped.get('state')}")
-    if told.get("state") != "saved elsewhere" or "/crash" not in told.get("saved_to", ""):
+    if told.get("state") != "saved elsewhere" or f"{DUMP_UUID}:/crash/" not in told.get("saved_to", ""):
         wrong.append(f"the report of the other target says: {told.get('state')}, {told.get('saved_to')}")
     return wrong
 

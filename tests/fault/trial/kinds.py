@@ -34,15 +34,15 @@ FULL = {
     "nfs4": Size(100, 256),
 }
 QUICK = {
-    "kill": Size(20, 192),
+    "kill": Size(12, 192),
     "oom": Size(5, 192),
     "full": Size(6, 64),
     "gone": Size(6, 192),
-    "source": Size(10, 64),
-    "bitflip": Size(100, 4),
-    "ssh": Size(10, 128),
-    "nfs3": Size(10, 128),
-    "nfs4": Size(10, 128),
+    "source": Size(6, 64),
+    "bitflip": Size(60, 4),
+    "ssh": Size(5, 128),
+    "nfs3": Size(5, 128),
+    "nfs4": Size(5, 128),
 }
 
 

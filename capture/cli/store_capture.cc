@@ -4,10 +4,12 @@
 #include <cerrno>
 #include <cinttypes>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "capture/cli/capture_report.h"
 #include "capture/cli/capture_sizing.h"
 #include "capture/cli/dump_description.h"
 #include "capture/cli/dump_place.h"
@@ -42,8 +44,11 @@ Result<Job> job_to_go_on(const Capture& capture, const Job& asked, const Interru
 // One target and one crash, over all the connections that it takes.
 class StoreCapture {
  public:
-  StoreCapture(const Capture& capture, const Job& job)
-      : capture_(&capture), job_(&job), crash_(crash_to_place(capture, job)) {}
+  StoreCapture(const Capture& capture, const Job& job, const std::string& first_word)
+      : capture_(&capture),
+        job_(&job),
+        first_word_(&first_word),
+        crash_(crash_to_place(capture, job)) {}
 
   Result<Outcome> run() {
     RetryClock clock(capture_->options.retry_for_s * 1000, capture_->events);
@@ -99,6 +104,7 @@ class StoreCapture {
   Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
     tell_what_stands(store, place);
     if (!begun_for_certain_) begun_.clear();
+    DW_TRY(say_first_word(store, place));
     DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, *job_, [&] {
                 return store.create(place.name, file_name_of(job_->saving));
               }));
@@ -106,6 +112,16 @@ class StoreCapture {
     if (saver.published() || saver.may_be_published()) begun_ = place.name;
     begun_for_certain_ = begun_for_certain_ || saver.published();
     return noted(saver, std::move(outcome));
+  }
+
+  // A dump is worth more than a word about it.
+  Status say_first_word(DumpStore& store, const DumpPlace& place) {
+    if (first_word_->empty() || place.name == announced_) return {};
+    Status put = store.put_file(place.name, kReportName, std::as_bytes(std::span(*first_word_)));
+    if (!put.ok() && is_lost(put.error())) return put;
+    if (!put.ok()) print_warning(put.error());
+    announced_ = place.name;
+    return {};
   }
 
   // Error kBadInput: it cannot be continued, and is as it was.
@@ -160,7 +176,9 @@ class StoreCapture {
 
   const Capture* capture_;
   const Job* job_;
+  const std::string* first_word_;
   CrashToPlace crash_;
+  std::string announced_;             // the folder that has the first word
   std::string begun_;                 // the folder of the dump that this run began, or goes on with
   bool begun_for_certain_ = false;    // it stood there: nobody was lost before saying so
   std::vector<std::string> refused_;  // folders of dumps that cannot be gone on with
@@ -179,8 +197,9 @@ CrashToPlace crash_to_place(const Capture& capture, const Job& job) {
           .identity = crash_identity(description.kdump)};
 }
 
-Result<Saved> capture_to_store(const Capture& capture, const Job& job) {
-  StoreCapture store(capture, job);
+Result<Saved> capture_to_store(const Capture& capture, const Job& job,
+                               const std::string& first_word) {
+  StoreCapture store(capture, job, first_word);
   DW_ASSIGN(Outcome outcome, store.run());
   return Saved{.outcome = outcome, .path = store.path(), .failure = store.failure()};
 }

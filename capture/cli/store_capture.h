@@ -20,8 +20,10 @@ struct Saved {
 
 [[nodiscard]] CrashToPlace crash_to_place(const Capture& capture, const Job& job);
 
-// An error means that no part of this crash is known to stand there. A lost connection ends it only
+// `first_word`: what the report says until there is more to say; empty where it does already. An
+// error means that no part of this crash is known to stand there. A lost connection ends it only
 // when nothing came of trying again for options.retry_for_s.
-Result<Saved> capture_to_store(const Capture& capture, const Job& job);
+Result<Saved> capture_to_store(const Capture& capture, const Job& job,
+                               const std::string& first_word);
 
 }  // namespace dw

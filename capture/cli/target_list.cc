@@ -32,7 +32,7 @@ class TargetList {
       : capture_(&capture), jobs_(jobs), failed_(&failed) {}
 
   int run() {
-    if (announces() && announce_first()) return kExitComplete;
+    if (jobs_.size() > 1 && announce_first()) return kExitComplete;
     for (Job& job : jobs_)
       if (take(job, save_to(job))) break;
     if (announces()) announce_last();
@@ -53,7 +53,16 @@ class TargetList {
     DW_ASSIGN(std::string place, capture_->access.take(job.target));
     DW_ASSIGN(job.address, parse_target_address(place));
     return job.address.kind == TargetKind::kStdout ? capture_to_stdout(*capture_, job)
-                                                   : capture_to_store(*capture_, job);
+                                                   : capture_to_store(*capture_, job, first_word());
+  }
+
+  [[nodiscard]] std::string starting() const {
+    return announcement_text(capture_->facts, "starting", {}, {});
+  }
+
+  // A single target on a network hears of the crash over the connection that the dump takes.
+  [[nodiscard]] std::string first_word() const {
+    return jobs_.size() == 1 && announces() ? starting() : std::string();
   }
 
   // Whether the dump is complete: nothing else is to be tried.
@@ -114,8 +123,7 @@ class TargetList {
   // before it.
   bool announce_first() {
     std::vector<const Job*> jobs = without_dump();
-    std::string text = announcement_text(capture_->facts, "starting", {}, {});
-    std::vector<Announced> results = announce(*capture_, jobs, text);
+    std::vector<Announced> results = announce(*capture_, jobs, starting());
     for (size_t i = 0; i < jobs.size(); ++i) {
       if (results[i].saved_at.empty()) continue;
       saved_to_ = lasting_path(*jobs[i], results[i].saved_at);

@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "tests/unit/support/directory_server.h"
 #include "tests/unit/support/temp_dir.h"
@@ -73,6 +75,40 @@ TEST_CASE("server store: a dump is begun, gone on with, read and sealed") {
   CHECK(text == "whole...............");
   CHECK(reader->read_up_to(std::as_writable_bytes(std::span(text)), 10).value() == 0);
   CHECK(place.store.open_file("host-1", "vmcore").error().errno_value() == ENOENT);
+}
+
+TEST_CASE("server store: round trips that a capture waits for") {
+  TempDir dir;
+  ServerDisk disk(dir.path());
+  auto served = std::make_unique<DirectoryServer>(disk);
+  DirectoryServer& server = *served;
+  ServerStore store(std::move(served));
+  REQUIRE(store.look("host-1").value().standing == Standing::kNothing);
+  CHECK(server.trips() == 1);
+  REQUIRE(store.put_file("host-1", "report", bytes("starting")).ok());
+  CHECK(server.trips() == 5);
+  std::unique_ptr<Target> target = std::move(store.create("host-1", "vmcore").value());
+  CHECK(server.trips() == 7);
+  REQUIRE(target->reserve_file("report", 8000).ok());
+  CHECK(server.trips() <= 10);
+  REQUIRE(target->preallocate_sums(1 << 20).ok());
+  REQUIRE(target->preallocate(0, 1 << 20).ok());
+  CHECK(target->free_bytes().has_value());
+  CHECK(server.trips() <= 14);
+  REQUIRE(target->append_sums(bytes("head")).ok());
+  REQUIRE(target->sync().ok());
+  REQUIRE(target->publish().ok());
+  CHECK(server.trips() <= 18);
+  REQUIRE(target->put_file("report", bytes("saving")).ok());
+  CHECK(server.trips() <= 21);
+  REQUIRE(target->append(1 << 20, bytes("pages")).ok());
+  REQUIRE(target->sync().ok());
+  REQUIRE(target->seal().ok());
+  REQUIRE(target->put_file("report", bytes("complete")).ok());
+  CHECK(server.trips() <= 28);
+  target.reset();
+  CHECK(server.trips() <= 28);
+  CHECK(server.misuses() == 0);
 }
 
 TEST_CASE("server store: sealing replaces nothing") {

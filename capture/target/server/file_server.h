@@ -20,7 +20,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
@@ -47,6 +49,12 @@ struct ServerEntry {
 struct ServerPromises {
   bool durable = true;          // commit() returns when the bytes survive a power cut
   bool replaces_safely = true;  // a file that is replaced is there, old or new, at every moment
+};
+
+// Of a file: its own length, and one that no other file of that name has.
+struct FileLengths {
+  uint64_t own = 0;
+  uint64_t other = 0;
 };
 
 class ServerFile {
@@ -82,6 +90,13 @@ class ServerFile {
   // Whether finish_commit() would not have to wait, or would fail. Does not wait itself.
   virtual bool commit_done() { return true; }
   virtual Status finish_commit() { return {}; }
+
+  // Nothing but `content` is in it then, and durable. Nothing is on its way. At most 32 KiB.
+  virtual Status put(Bytes content) {
+    DW_TRY(write(0, content));
+    DW_TRY(truncate(content.size()));
+    return commit();
+  }
 };
 
 class FileServer {
@@ -99,12 +114,21 @@ class FileServer {
 
   // kNothing where there is none: that is no error.
   virtual Result<ServerEntry> look(const std::string& path) = 0;
+  // The same of several, which may be asked for at once.
+  virtual std::vector<Result<ServerEntry>> look_at(std::span<const std::string> paths);
   // Mode 0700. EEXIST if anything has the name.
   virtual Status make_directory(const std::string& path) = 0;
   virtual Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) = 0;
   // EEXIST if anything has the name `to`.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status replace(const std::string& from, const std::string& to) = 0;
+  // The same of the open file `from`, of which nothing is on its way: its new name is durable then.
+  virtual Status rename_open(const std::string& from, const std::string& to, ServerFile& file);
+  virtual Status replace_open(const std::string& from, const std::string& to, ServerFile& file);
+  // Whether `path` is a name of the open file, of which nothing is on its way. Its length becomes
+  // the other one for a moment; what it is in the end is durable.
+  virtual Result<bool> has_name(ServerFile& file, const std::string& path,
+                                const FileLengths& lengths);
   virtual Status remove(const std::string& path) = 0;
   virtual Status remove_directory(const std::string& path) = 0;
   // Bytes that this user may still write, if the server tells.

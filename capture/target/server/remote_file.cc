@@ -10,6 +10,11 @@ namespace dw {
 
 Result<RemoteFile> RemoteFile::open(std::unique_ptr<ServerFile> file, const Memory& memory) {
   DW_ASSIGN(uint64_t size, file->size());
+  return open(std::move(file), memory, size);
+}
+
+Result<RemoteFile> RemoteFile::open(std::unique_ptr<ServerFile> file, const Memory& memory,
+                                    uint64_t size) {
   DW_ASSIGN(ReadCache cache, ReadCache::create(memory.ahead));
   Buffer piece;
   if (memory.piece > 0) {

@@ -27,6 +27,10 @@ class RemoteFile {
   };
 
   static Result<RemoteFile> open(std::unique_ptr<ServerFile> file, const Memory& memory);
+  // The same with a file that was made just now.
+  static Result<RemoteFile> open_new(std::unique_ptr<ServerFile> file, const Memory& memory) {
+    return open(std::move(file), memory, 0);
+  }
 
   Status write(uint64_t offset, Bytes bytes);
   // As write(); what is taken may be held back until commit() or flush().
@@ -46,6 +50,8 @@ class RemoteFile {
 
   // Returns when the server has answered all writes.
   Status flush();
+  // With nothing on its way.
+  [[nodiscard]] ServerFile& file() { return *file_; }
   // As ServerFile's.
   Status commit();
   Status start_commit();
@@ -64,6 +70,8 @@ class RemoteFile {
   RemoteFile(std::unique_ptr<ServerFile> file, Buffer piece, ReadCache cache, uint64_t size)
       : file_(std::move(file)), piece_(std::move(piece)), cache_(std::move(cache)), size_(size) {}
 
+  static Result<RemoteFile> open(std::unique_ptr<ServerFile> file, const Memory& memory,
+                                 uint64_t size);
   [[nodiscard]] uint64_t piece_end() const { return piece_begin_ + piece_used_; }
   [[nodiscard]] bool is_held_back(uint64_t offset, uint64_t length) const;
   [[nodiscard]] bool is_on_its_way(uint64_t begin, uint64_t end) const;

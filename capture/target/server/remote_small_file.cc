@@ -18,10 +18,16 @@ Result<RemoteSmallFile> RemoteSmallFile::create(FileServer& server, std::string 
 
 Status RemoteSmallFile::reserve_all() {
   DW_ASSIGN(spare_, reserve(spare_path()));
-  DW_ASSIGN(ServerEntry there, server_->look(path_));
+  const std::string paths[] = {path_, second_path()};
+  std::vector<Result<ServerEntry>> entries = server_->look_at(paths);
+  DW_TRY(spare_->flush());
+  DW_ASSIGN(ServerEntry there, entries[0]);
+  DW_ASSIGN(ServerEntry second, entries[1]);
+  second_there_ = second.kind != ServerEntry::Kind::kNothing;
   if (there.kind != ServerEntry::Kind::kNothing) return {};
   DW_ASSIGN(second_, reserve(second_path()));
-  return {};
+  second_there_ = true;
+  return second_->flush();
 }
 
 // Whoever may still write to one that was left there does so to a file without a name.
@@ -37,35 +43,44 @@ Result<std::unique_ptr<ServerFile>> RemoteSmallFile::reserve(const std::string& 
   DW_ASSIGN(std::unique_ptr<ServerFile> file, make(path));
   for (size_t at = 0; at < bytes_; at += kZeros.size())
     DW_TRY(file->write(at, std::span(kZeros).first(std::min(kZeros.size(), bytes_ - at))));
-  DW_TRY(file->flush());
   return file;
 }
 
 Status RemoteSmallFile::put(Bytes content) {
-  DW_ASSIGN(std::unique_ptr<ServerFile> file, put_into_spare(content));
-  DW_TRY(server_->replace(spare_path(), path_));
-  // Its name is durable too when the file is synced under it.
-  DW_TRY(file->commit());
+  DW_TRY(replace(content));
   // Without room for the next content this one is there all the same.
-  if (bytes_ > 0) next_spare();
+  next_spare();
   return {};
+}
+
+Status RemoteSmallFile::put_last(Bytes content) {
+  DW_TRY(replace(content));
+  second_.reset();
+  if (second_there_) (void)server_->remove(second_path());
+  second_there_ = false;
+  return {};
+}
+
+Status RemoteSmallFile::replace(Bytes content) {
+  DW_ASSIGN(std::unique_ptr<ServerFile> file, put_into_spare(content));
+  return server_->replace_open(spare_path(), path_, *file);
 }
 
 Result<std::unique_ptr<ServerFile>> RemoteSmallFile::put_into_spare(Bytes content) {
   std::unique_ptr<ServerFile> file = std::move(spare_);
-  bool longer = file && bytes_ > content.size();
+  // What was no room for it may be room for the content.
+  if (file) (void)file->flush();
   if (!file) {
     DW_ASSIGN(file, make(spare_path()));
   }
-  DW_TRY(file->write(0, content));
-  if (longer) DW_TRY(file->truncate(content.size()));
-  DW_TRY(file->commit());
+  DW_TRY(file->put(content));
   return file;
 }
 
 void RemoteSmallFile::next_spare() {
   if (second_ && server_->rename(second_path(), spare_path()).ok()) {
     spare_ = std::move(second_);
+    second_there_ = false;
     return;
   }
   Result<std::unique_ptr<ServerFile>> reserved = reserve(spare_path());
@@ -74,20 +89,22 @@ void RemoteSmallFile::next_spare() {
 
 Status RemoteSmallFile::put_once(FileServer& server, const std::string& path, Bytes content) {
   RemoteSmallFile file(server, path, 0);
-  Status put = file.put(content);
+  Status put = file.put_last(content);
   if (!put.ok()) (void)server.remove(file.spare_path());
   return put;
 }
 
 void RemoteSmallFile::remove_spares(FileServer& server, const std::string& path) {
-  RemoteSmallFile(server, path, 0).remove_spares();
+  RemoteSmallFile file(server, path, 0);
+  file.second_there_ = true;
+  file.remove_spares();
 }
 
 void RemoteSmallFile::remove_spares() {
   spare_.reset();
   second_.reset();
   (void)server_->remove(spare_path());
-  (void)server_->remove(second_path());
+  if (second_there_) (void)server_->remove(second_path());
 }
 
 }  // namespace dw

@@ -24,6 +24,8 @@ class RemoteSmallFile {
   [[nodiscard]] const std::string& path() const { return path_; }
   // Durable on return. With an error NAME holds what it did before, or `content`.
   Status put(Bytes content);
+  // The same without room for a next one, and with nothing left beside it.
+  Status put_last(Bytes content);
   void remove_spares();
 
   // The same without room that was made before, and with nothing left beside it.
@@ -39,9 +41,11 @@ class RemoteSmallFile {
   // While there is no NAME whose space could become the next one's.
   [[nodiscard]] std::string second_path() const { return path_ + ".spare"; }
   [[nodiscard]] Result<std::unique_ptr<ServerFile>> make(const std::string& path) const;
+  // The room may be on its way.
   Result<std::unique_ptr<ServerFile>> reserve(const std::string& path) const;
   Status reserve_all();
   Result<std::unique_ptr<ServerFile>> put_into_spare(Bytes content);
+  Status replace(Bytes content);
   void next_spare();
 
   FileServer* server_;
@@ -49,6 +53,7 @@ class RemoteSmallFile {
   size_t bytes_;
   std::unique_ptr<ServerFile> spare_;
   std::unique_ptr<ServerFile> second_;
+  bool second_there_ = false;  // ours, or another run's
 };
 
 }  // namespace dw

@@ -59,9 +59,8 @@ Status ServerStore::seal_finished(const std::string& name, const std::string& fi
     DW_ASSIGN(std::unique_ptr<ServerFile> dump, server_->open(path, FileServer::Open::kReadWrite));
     // What was read of it may stand in the server's memory only.
     DW_TRY(dump->commit());
-    DW_TRY(server_->rename(path, path.substr(0, path.size() - kIncompleteSuffix.size())));
-    // Its name is durable too when the file is synced under it.
-    return dump->commit();
+    std::string whole = path.substr(0, path.size() - kIncompleteSuffix.size());
+    return server_->rename_open(path, whole, *dump);
   };
   Status finished = finish();
   return finished.ok() ? finished : failed(finished.error(), path);

@@ -26,6 +26,26 @@ Error taken_by_another() {
       .hint("another capture of this crash is running");
 }
 
+// In the order in which they count.
+std::vector<StandingDump> possible_dumps() {
+  std::vector<StandingDump> dumps;
+  for (const char* dump : kDumpNames)
+    dumps.push_back({.standing = Standing::kSealed, .file = dump});
+  for (const char* dump : kDumpNames)
+    dumps.push_back({.standing = Standing::kIncomplete, .file = incomplete_name(dump)});
+  return dumps;
+}
+
+// What was found under the names of possible_dumps().
+Result<StandingDump> first_of(std::span<const Result<ServerEntry>> entries) {
+  std::vector<StandingDump> dumps = possible_dumps();
+  for (size_t i = 0; i < dumps.size(); ++i) {
+    DW_ASSIGN(ServerEntry entry, entries[i]);
+    if (entry.kind != ServerEntry::Kind::kNothing) return dumps[i];
+  }
+  return StandingDump{};
+}
+
 // Not the same for two captures.
 uint64_t some_length() {
   uint32_t random = 0;
@@ -37,19 +57,14 @@ uint64_t some_length() {
 }  // namespace
 
 Result<StandingDump> ServerTarget::look(FileServer& server, const std::string& name) {
-  DW_ASSIGN(ServerEntry folder, server.look(name));
+  std::vector<std::string> paths = {name};
+  for (const StandingDump& dump : possible_dumps()) paths.push_back(name + "/" + dump.file);
+  std::vector<Result<ServerEntry>> entries = server.look_at(paths);
+  DW_ASSIGN(ServerEntry folder, entries[0]);
   if (folder.kind == ServerEntry::Kind::kNothing) return StandingDump{};
   if (folder.kind != ServerEntry::Kind::kDirectory)
     return StandingDump{.standing = Standing::kOther, .file = {}};
-  for (Standing standing : {Standing::kSealed, Standing::kIncomplete}) {
-    for (const char* dump : kDumpNames) {
-      std::string file = standing == Standing::kSealed ? dump : incomplete_name(dump);
-      DW_ASSIGN(ServerEntry entry, server.look(name + "/" + file));
-      if (entry.kind != ServerEntry::Kind::kNothing)
-        return StandingDump{.standing = standing, .file = file};
-    }
-  }
-  return StandingDump{};
+  return first_of(std::span(entries).subspan(1));
 }
 
 ServerTarget::ServerTarget(FileServer& server, const std::string& name, const char* file)
@@ -63,10 +78,13 @@ ServerTarget::ServerTarget(FileServer& server, const std::string& name, const ch
 Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
                                                            const std::string& name,
                                                            const char* file) {
-  Status made = server.make_directory(name);
-  if (!made.ok() && made.error().errno_value() != EEXIST) return with_hint(made.error());
   std::unique_ptr<ServerTarget> target(new ServerTarget(server, name, file));
   Status staged = target->told(target->stage());
+  if (!staged.ok() && staged.error().errno_value() == ENOENT) {
+    Status made = server.make_directory(name);
+    if (!made.ok() && made.error().errno_value() != EEXIST) return with_hint(made.error());
+    staged = target->told(target->stage());
+  }
   if (staged.ok()) {
     target->keeper_.start();
     return target;
@@ -79,9 +97,7 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
 
 Status ServerTarget::stage() {
   DW_TRY(take_name());
-  DW_TRY(check_alone());
-  // Of a run that was cut off, as a staged file may be.
-  return remove_if_there(kSumsName);
+  return check_alone();
 }
 
 // Never the same file again: what another run still has on its way to it must not end up in ours.
@@ -97,11 +113,16 @@ Status ServerTarget::take_name() {
   return {};
 }
 
-// If the staged file was published meanwhile, the sums are not ours.
+// If the staged file was published meanwhile, the sums are not ours. Otherwise they are of a run
+// that was cut off, as a staged file may be.
 Status ServerTarget::check_alone() {
-  DW_ASSIGN(StandingDump other, look(*server_, name_));
-  if (other.standing == Standing::kNothing) return {};
-  return taken_by_another();
+  std::vector<std::string> paths = {at(kSumsName)};
+  for (const StandingDump& dump : possible_dumps()) paths.push_back(at(dump.file));
+  std::vector<Result<ServerEntry>> entries = server_->look_at(paths);
+  DW_ASSIGN(StandingDump other, first_of(std::span(entries).subspan(1)));
+  if (other.standing != Standing::kNothing) return taken_by_another();
+  DW_ASSIGN(ServerEntry sums, entries[0]);
+  return sums.kind == ServerEntry::Kind::kNothing ? Status() : remove_if_there(kSumsName);
 }
 
 Status ServerTarget::remove_if_there(const std::string& name) {
@@ -127,13 +148,15 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
 
 Status ServerTarget::open_dump(Open how) {
   DW_ASSIGN(std::unique_ptr<ServerFile> file, server_->open(at(current_name_), how));
-  DW_ASSIGN(dump_, RemoteFile::open(std::move(file), kDumpMemory));
+  DW_ASSIGN(dump_, how == Open::kCreate ? RemoteFile::open_new(std::move(file), kDumpMemory)
+                                        : RemoteFile::open(std::move(file), kDumpMemory));
   return {};
 }
 
 Status ServerTarget::open_sums(Open how) {
   DW_ASSIGN(std::unique_ptr<ServerFile> file, server_->open(at(kSumsName), how));
-  DW_ASSIGN(sums_, RemoteFile::open(std::move(file), kSumsMemory));
+  DW_ASSIGN(sums_, how == Open::kCreate ? RemoteFile::open_new(std::move(file), kSumsMemory)
+                                        : RemoteFile::open(std::move(file), kSumsMemory));
   sums_size_ = sums_->size();
   return {};
 }
@@ -163,8 +186,16 @@ Status ServerTarget::told(const Status& status, const std::string& name) const {
 
 // Before the server's disk is filled with zeros in vain.
 Status ServerTarget::check_room(uint64_t bytes) {
-  DW_ASSIGN(std::optional<uint64_t> free, server_->free_bytes());
-  if (!free || bytes <= *free) return {};
+  if (!asked_free_) {
+    DW_ASSIGN(asked_free_, server_->free_bytes());
+  }
+  std::optional<uint64_t>& free = *asked_free_;
+  if (!free) return {};
+  if (bytes <= *free) {
+    *free -= bytes;
+    return {};
+  }
+  asked_free_.reset();
   return Error::from_errno("cannot reserve space", ENOSPC);
 }
 
@@ -284,17 +315,19 @@ Status ServerTarget::put_file(const char* name, Bytes content) {
   std::lock_guard lock(mutex_);
   for (auto file = reserved_.begin(); file != reserved_.end(); ++file) {
     if (file->path() != at(name)) continue;
-    DW_TRY(told(file->put(content), name));
-    if (current_name_ != file_name_) return {};
-    file->remove_spares();
+    if (current_name_ != file_name_) return told(file->put(content), name);
+    RemoteSmallFile last = std::move(*file);
     reserved_.erase(file);
-    return {};
+    Status put = told(last.put_last(content), name);
+    if (!put.ok()) last.remove_spares();
+    return put;
   }
   return told(RemoteSmallFile::put_once(*server_, at(name), content), name);
 }
 
 std::optional<uint64_t> ServerTarget::free_bytes() {
   std::lock_guard lock(mutex_);
+  if (asked_free_) return *std::exchange(asked_free_, std::nullopt);
   auto free = server_->free_bytes();
   return free.ok() ? *free : std::nullopt;
 }
@@ -370,21 +403,20 @@ Status ServerTarget::write_now(HeldWrites::File file, uint64_t offset, Bytes byt
 // The server tells no more of a file than its length: if the name's changes with ours, it is ours.
 Status ServerTarget::check_still_named() {
   uint64_t length = dump_->size();
-  uint64_t longer = length + some_length();
-  DW_TRY(dump_->truncate(longer));
-  DW_ASSIGN(ServerEntry named, server_->look(at(current_name_)));
-  DW_TRY(dump_->truncate(length));
-  if (named.kind == ServerEntry::Kind::kFile && named.size == longer) return dump_->commit();
+  DW_TRY(dump_->flush());
+  DW_ASSIGN(bool is_ours, server_->has_name(dump_->file(), at(current_name_),
+                                            {.own = length, .other = length + some_length()}));
+  if (is_ours) return {};
   owns_staged_ = false;
   return taken_by_another();
 }
 
 Status ServerTarget::rename_to(const std::string& name) {
   if (sync_failed_) return told(Error::from_errno("cannot sync", EIO));
-  DW_TRY(told(server_->rename(at(current_name_), at(name))));
+  DW_TRY(told(dump_->flush()));
+  DW_TRY(told(server_->rename_open(at(current_name_), at(name), dump_->file())));
   current_name_ = name;
-  // SFTP has no sync of a directory: that of the file under its new name does it.
-  return told(dump_->commit());
+  return {};
 }
 
 Status ServerTarget::publish() {
@@ -400,8 +432,8 @@ Status ServerTarget::publish() {
 Status ServerTarget::seal() {
   std::lock_guard lock(mutex_);
   DW_TRY(settle());
+  // It need not be durable.
   DW_TRY(told(trim_sums(), kSumsName));
-  DW_TRY(sync_all());
   return rename_to(file_name_);
 }
 

@@ -100,6 +100,7 @@ class ServerTarget : public Target {
   Status sync_all();
   Status trim_sums();
   Status rename_to(const std::string& name);
+  // Counts them as taken.
   [[nodiscard]] Status check_room(uint64_t bytes);
 
   // The file `name` of the dump, on the server.
@@ -122,6 +123,8 @@ class ServerTarget : public Target {
   bool committing_ = false;
   bool committing_sums_ = false;
   std::vector<RemoteSmallFile> reserved_;  // a handful
+  // What the server said a moment ago, without what was taken since.
+  std::optional<std::optional<uint64_t>> asked_free_;
   bool owns_staged_ = false;
   bool may_be_published_ = false;
   bool sync_failed_ = false;

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "capture/base/result.h"
 #include "capture/target/server/file_server.h"
@@ -17,6 +19,9 @@ namespace dw {
 
 class SftpCalls {
  public:
+  // Of put(). What every server takes in one request.
+  static constexpr size_t kMostContent = 32 << 10;
+
   // `directory`: paths are relative to it. `display`: what it is called in messages.
   SftpCalls(SftpPool& pool, std::string directory, std::string display);
 
@@ -31,11 +36,13 @@ class SftpCalls {
   Status prepare_directory();
 
   Result<ServerEntry> look(const std::string& path);
+  std::vector<Result<ServerEntry>> look_at(std::span<const std::string> paths);
   Status make_directory(const std::string& path);
   // The handle.
   Result<std::string> open(const std::string& path, FileServer::Open how);
-  Status rename(const std::string& from, const std::string& to);
-  Status replace(const std::string& from, const std::string& to);
+  // With the handle of the file that is renamed: its new name is durable then.
+  Status rename(const std::string& from, const std::string& to, const std::string& handle = {});
+  Status replace(const std::string& from, const std::string& to, const std::string& handle = {});
   Status remove(const std::string& path);
   Status remove_directory(const std::string& path);
   // None if the server does not tell.
@@ -44,6 +51,11 @@ class SftpCalls {
   // Of an open file; `path` is for messages.
   Result<uint64_t> size(const std::string& handle, const std::string& path);
   Status truncate(const std::string& handle, const std::string& path, uint64_t length);
+  // Both need a server that does what it is asked in order. The file's whole content, durable.
+  Status put(const std::string& handle, const std::string& path, Bytes content);
+  // FileServer's has_name().
+  Result<bool> has_name(const std::string& handle, const std::string& path,
+                        const FileLengths& lengths);
 
   // The meaning of a status, as far as it has one of its own.
   [[nodiscard]] Error refusal(SftpStatus status, const char* what, const std::string& path) const;
@@ -60,8 +72,22 @@ class SftpCalls {
               Taken taken);
   Result<int> reason(const std::string& path, Taken taken);
   Result<int> write_reason(const std::string& handle);
-  Status make_parents();
+  Result<std::vector<SftpAnswer>> ask(std::vector<SftpMessage> messages);
+  // One behind the other on their way, as far as the server does them in order.
+  Result<std::vector<SftpStatus>> in_order(std::vector<SftpMessage> messages);
+  // Behind them a sync of the open file, if there is one and the server can.
+  Result<std::vector<SftpStatus>> synced(std::vector<SftpMessage> messages,
+                                         const std::string& handle);
+  Status renamed(SftpMessage message, const std::string& handle, const char* what,
+                 const std::string& to, Taken taken);
+  [[nodiscard]] Result<ServerEntry> entry_in(const SftpAnswer& answer,
+                                             const std::string& path) const;
+  // directory_ and those above it.
+  [[nodiscard]] std::vector<std::string> directories() const;
+  Result<std::vector<std::string>> missing_directories();
   Result<bool> is_directory(const std::string& absolute_path);
+  Result<bool> is_directory(const SftpAnswer& answer) const;
+  [[nodiscard]] std::optional<SftpSpace> space_in(const SftpAnswer& answer) const;
 
   SftpPool* pool_;
   std::string directory_;

@@ -36,7 +36,7 @@ Status SftpConnection::work() {
     received_bytes_ = session_->bytes_received();
     received_ms_ = monotonic_ms();
   }
-  if (step_ == Step::kSession && session_->running()) DW_TRY(start_sftp());
+  if (step_ == Step::kSession && session_->may_write()) DW_TRY(start_sftp());
   close_handles();
   return send_queued();
 }
@@ -50,7 +50,7 @@ Status SftpConnection::start_sftp() {
 
 // While the socket takes all of it at once there is no reason to wait for an event.
 Status SftpConnection::send_queued() {
-  while (session_->running() && queue_begin_ < queue_end_) {
+  while (session_->may_write() && queue_begin_ < queue_end_) {
     Bytes queued = queue_.bytes().subspan(queue_begin_, queue_end_ - queue_begin_);
     DW_ASSIGN(size_t n, session_->write(queued));
     if (broken_.has_value()) return *broken_;
@@ -114,10 +114,10 @@ Status SftpConnection::take_message(Bytes message) {
   abilities_ = *abilities;
   step_ = Step::kReady;
   if (!abilities_.limits) return {};
-  step_ = Step::kLimits;
+  // What every server takes is enough until it is answered.
   enqueue(SftpMessage(SftpType::kExtended).text("limits@openssh.com").take(next_id_), {});
   pending_[next_id_ % kMostRequests] = {.used = true, .id = next_id_};
-  ++next_id_;
+  limits_id_ = next_id_++;
   return {};
 }
 
@@ -127,7 +127,7 @@ Status SftpConnection::take_answer(Bytes message) {
   Pending& pending = pending_[reply->id % kMostRequests];
   if (!pending.used || pending.id != reply->id) return no_sftp(*login_);
   Pending asked = std::exchange(pending, {});
-  if (step_ == Step::kLimits) return take_limits(*reply);
+  if (asked.id == limits_id_ && asked.waiter == nullptr) return take_limits(*reply);
   --unanswered_;
   note_time(asked.id);
   deliver(asked, *reply);
@@ -143,7 +143,7 @@ void SftpConnection::deliver(const Pending& pending, const SftpReply& reply) {
 }
 
 Status SftpConnection::take_limits(const SftpReply& reply) {
-  step_ = Step::kReady;
+  limits_id_.reset();
   if (reply.type != SftpType::kExtendedReply) return {};
   Result<SftpLimits> limits = parse_sftp_limits(reply.data);
   if (!limits.ok()) return no_sftp(*login_);

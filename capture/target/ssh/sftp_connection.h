@@ -40,7 +40,7 @@ class SftpConnection final : private ByteSink {
 
   // Does what can be done at once. Errors as SshSession::work(); kIo if it is no SFTP.
   Status work();
-  // The login is done and the server's abilities are known.
+  // The login is done and the server's abilities are known; its limits may come later.
   [[nodiscard]] bool ready() const { return step_ == Step::kReady; }
   [[nodiscard]] const SftpAbilities& abilities() const { return abilities_; }
 
@@ -88,7 +88,7 @@ class SftpConnection final : private ByteSink {
   }
 
  private:
-  enum class Step : uint8_t { kSession, kVersion, kLimits, kReady };
+  enum class Step : uint8_t { kSession, kVersion, kReady };
   struct Pending {
     bool used = false;
     uint32_t id = 0;
@@ -137,6 +137,7 @@ class SftpConnection final : private ByteSink {
   uint32_t timed_id_ = 0;
   uint32_t round_trip_us_ = kUnknown;
   uint32_t next_id_ = 0;
+  std::optional<uint32_t> limits_id_;  // as long as they are not known
   Step step_ = Step::kSession;
 };
 

@@ -20,26 +20,29 @@ constexpr uint32_t kLongWayUs = 3000;
 constexpr uint32_t kTooLongUs = 10'000;
 constexpr uint64_t kLongestPollMs = 1000;
 
-class OneAnswer final : public SftpWaiter {
+class Answers final : public SftpWaiter {
  public:
-  explicit OneAnswer(SftpPool& pool) : pool_(&pool) {}
-  OneAnswer(const OneAnswer&) = delete;
-  OneAnswer& operator=(const OneAnswer&) = delete;
-  ~OneAnswer() {
-    if (!answer_.has_value()) pool_->forget(*this);
+  Answers(SftpPool& pool, size_t count) : pool_(&pool), answers_(count), open_(count) {}
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
+  ~Answers() {
+    if (open_ > 0) pool_->forget(*this);
   }
 
-  void answered(uint32_t, const SftpReply& reply) override {
-    answer_ = {.type = reply.type,
-               .status = reply.status,
-               .data = {reinterpret_cast<const char*>(reply.data.data()), reply.data.size()},
-               .attributes = reply.attributes};
+  void answered(uint32_t tag, const SftpReply& reply) override {
+    answers_[tag] = {.type = reply.type,
+                     .status = reply.status,
+                     .data = {reinterpret_cast<const char*>(reply.data.data()), reply.data.size()},
+                     .attributes = reply.attributes};
+    --open_;
   }
-  [[nodiscard]] const std::optional<SftpAnswer>& answer() const { return answer_; }
+  [[nodiscard]] bool complete() const { return open_ == 0; }
+  [[nodiscard]] std::vector<SftpAnswer> take() { return std::move(answers_); }
 
  private:
   SftpPool* pool_;
-  std::optional<SftpAnswer> answer_;
+  std::vector<SftpAnswer> answers_;
+  size_t open_;  // without an answer
 };
 
 }  // namespace
@@ -189,14 +192,21 @@ Status SftpPool::check_ready(Link& link, uint64_t since_ms, uint64_t now_ms) {
 }
 
 Result<SftpAnswer> SftpPool::call(SftpMessage message) {
+  DW_ASSIGN(std::vector<SftpAnswer> answers, call_all({std::move(message)}));
+  return std::move(answers.front());
+}
+
+Result<std::vector<SftpAnswer>> SftpPool::call_all(std::vector<SftpMessage> messages) {
   DW_TRY(state());
   Patience patience;
-  OneAnswer waiter(*this);
-  while (!first().has_room(message.size())) DW_TRY(wait(patience));
-  first().send(message.take(first().next_id()), {}, waiter, 0);
+  Answers waiter(*this, messages.size());
+  for (uint32_t i = 0; i < messages.size(); ++i) {
+    while (!first().has_room(messages[i].size())) DW_TRY(wait(patience));
+    first().send(messages[i].take(first().next_id()), {}, waiter, i);
+  }
   DW_TRY(work());
-  while (!waiter.answer().has_value()) DW_TRY(wait(patience));
-  return *waiter.answer();
+  while (!waiter.complete()) DW_TRY(wait(patience));
+  return waiter.take();
 }
 
 void SftpPool::grow_if_slow() {

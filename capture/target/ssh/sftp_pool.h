@@ -57,6 +57,8 @@ class SftpPool {
 
   // A request to the first connection and its answer. Errors only of the connection.
   Result<SftpAnswer> call(SftpMessage message);
+  // Several, without waiting in between, and their answers in the same order.
+  Result<std::vector<SftpAnswer>> call_all(std::vector<SftpMessage> messages);
 
   // Opens the others if they would help.
   void grow_if_slow();

@@ -189,6 +189,11 @@ Status SshFile::send_sync(size_t slot) {
   return {};
 }
 
+Status SshFile::put(Bytes content) {
+  if (!pool_->first().works_in_order()) return ServerFile::put(content);
+  return calls_->put(places_[0].handle, path_, content);
+}
+
 bool SshFile::commit_done() {
   return !pool_->work().ok() || syncing_ == 0 || refused_.has_value() || sync_refused_.has_value();
 }

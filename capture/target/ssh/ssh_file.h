@@ -32,7 +32,10 @@ class SshFile final : public ServerFile, private SftpWaiter {
   Status start_commit() override;
   bool commit_done() override;
   Status finish_commit() override;
+  Status put(Bytes content) override;
 
+  // Of the first connection.
+  [[nodiscard]] const std::string& handle() const { return places_[0].handle; }
   [[nodiscard]] const std::string& path() const { return path_; }
   // It was given another name; "" if it has none any more.
   void renamed(std::string path) { path_ = std::move(path); }

@@ -20,6 +20,10 @@ Result<std::unique_ptr<FileServer>> SshServer::open(const SshAddress& address,
 
 Result<ServerEntry> SshServer::look(const std::string& path) { return calls_.look(path); }
 
+std::vector<Result<ServerEntry>> SshServer::look_at(std::span<const std::string> paths) {
+  return calls_.look_at(paths);
+}
+
 Status SshServer::make_directory(const std::string& path) { return calls_.make_directory(path); }
 
 Result<std::unique_ptr<ServerFile>> SshServer::open(const std::string& path, Open how) {
@@ -51,6 +55,24 @@ Status SshServer::replace(const std::string& from, const std::string& to) {
   DW_TRY(calls_.replace(from, to));
   note_rename(from, to);
   return {};
+}
+
+Status SshServer::rename_open(const std::string& from, const std::string& to, ServerFile& file) {
+  DW_TRY(calls_.rename(from, to, static_cast<SshFile&>(file).handle()));
+  note_rename(from, to);
+  return {};
+}
+
+Status SshServer::replace_open(const std::string& from, const std::string& to, ServerFile& file) {
+  DW_TRY(calls_.replace(from, to, static_cast<SshFile&>(file).handle()));
+  note_rename(from, to);
+  return {};
+}
+
+Result<bool> SshServer::has_name(ServerFile& file, const std::string& path,
+                                 const FileLengths& lengths) {
+  if (!pool_->first().works_in_order()) return FileServer::has_name(file, path, lengths);
+  return calls_.has_name(static_cast<SshFile&>(file).handle(), path, lengths);
 }
 
 Status SshServer::remove(const std::string& path) {

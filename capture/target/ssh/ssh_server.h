@@ -28,10 +28,15 @@ class SshServer final : public FileServer {
                                                   const ServerTimes& times);
 
   Result<ServerEntry> look(const std::string& path) override;
+  std::vector<Result<ServerEntry>> look_at(std::span<const std::string> paths) override;
   Status make_directory(const std::string& path) override;
   Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status replace(const std::string& from, const std::string& to) override;
+  Status rename_open(const std::string& from, const std::string& to, ServerFile& file) override;
+  Status replace_open(const std::string& from, const std::string& to, ServerFile& file) override;
+  Result<bool> has_name(ServerFile& file, const std::string& path,
+                        const FileLengths& lengths) override;
   Status remove(const std::string& path) override;
   Status remove_directory(const std::string& path) override;
   Result<std::optional<uint64_t>> free_bytes() override;

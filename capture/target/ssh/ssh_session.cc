@@ -183,6 +183,7 @@ Status SshSession::set_callbacks() {
 
 Result<bool> SshSession::start_sftp() {
   int code = ::ssh_channel_request_subsystem(channel_, "sftp");
+  sftp_asked_ = code == SSH_OK || code == SSH_AGAIN;
   if (code == SSH_OK) return true;
   if (code == SSH_AGAIN) return false;
   if (::ssh_get_error_code(session_) == SSH_REQUEST_DENIED)

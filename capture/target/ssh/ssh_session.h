@@ -47,10 +47,11 @@ class SshSession {
   // Does what can be done at once: key exchange, login, start of SFTP; then reading and sending.
   // Errors: kLost; before SFTP runs also kIo and kUsage, where trying again does not help.
   Status work();
-  [[nodiscard]] bool running() const { return step_ == Step::kRunning; }
+  // SFTP was asked for: what is written is behind that, and the server does both in this order.
+  [[nodiscard]] bool may_write() const { return sftp_asked_; }
 
   // Takes at most what the server's window lets through, and at most kMostAtOnce; 0 as long as
-  // something taken earlier waits for the socket. running() is true.
+  // something taken earlier waits for the socket. may_write() is true.
   Result<size_t> write(Bytes bytes);
   // Bytes that the server would take now, beside what it was sent.
   [[nodiscard]] size_t window() const;
@@ -99,6 +100,7 @@ class SshSession {
   int fd_ = -1;
   Step step_ = Step::kConnect;
   bool options_refused_ = false;
+  bool sftp_asked_ = false;
   bool pinging_ = false;
 };
 

@@ -52,6 +52,7 @@ class DirectoryFile : public ServerFile {
   }
 
   Status write(uint64_t offset, Bytes bytes) override {
+    --server_->trips_;  // nobody waits for it
     return server_->change([&]() -> Status {
       if (overlaps(offset, bytes.size())) return misused("writes overlap");
       server_->disk_->writes_.push_back(
@@ -63,6 +64,7 @@ class DirectoryFile : public ServerFile {
   }
   Status flush() override {
     DW_TRY(server_->begin_call());
+    if (waiting_.empty()) --server_->trips_;
     ++server_->waits_;
     return apply_all();
   }
@@ -95,6 +97,7 @@ class DirectoryFile : public ServerFile {
   // What is written later is not in it, even if it is done earlier.
   Status start_commit() override {
     DW_TRY(server_->begin_call());
+    --server_->trips_;
     if (committing_) return misused("commits twice");
     committing_ = content_of(fd_.get());
     for (Waiting& write : waiting_) {
@@ -111,12 +114,17 @@ class DirectoryFile : public ServerFile {
     DW_TRY(server_->begin_call());
     if (!committing_) return misused("no commit");
     if (polls_ > 0) ++server_->waits_;
+    if (polls_ == 0) --server_->trips_;
     for (size_t i = waiting_.size(); i-- > 0;)
       if (waiting_[i].commits) apply(i);
     DW_TRY(told());
     commit(std::move(*committing_));
     committing_.reset();
     return {};
+  }
+
+  Status put(Bytes content) override {
+    return server_->together([&] { return ServerFile::put(content); });
   }
 
   // The connection is gone.
@@ -214,11 +222,13 @@ Error DirectoryServer::lost_error() const {
 }
 
 Status DirectoryServer::begin_call() {
+  ++trips_;
   if (!lost_ && calls_++ == faults_.lose_at) lose();
   return lost_ ? Status(lost_error()) : Status();
 }
 
 Status DirectoryServer::change(const std::function<Status()>& act) {
+  ++trips_;
   if (lost_) return lost_error();
   if (calls_++ != faults_.lose_at) return act();
   if (random_() % 2 == 0) (void)act();
@@ -270,6 +280,25 @@ Status DirectoryServer::rename(const std::string& from, const std::string& to) {
 Status DirectoryServer::replace(const std::string& from, const std::string& to) {
   return change(
       [&] { return done(::rename(full(from).c_str(), full(to).c_str()), "cannot rename", from); });
+}
+
+std::vector<Result<ServerEntry>> DirectoryServer::look_at(std::span<const std::string> paths) {
+  return together([&] { return FileServer::look_at(paths); });
+}
+
+Status DirectoryServer::rename_open(const std::string& from, const std::string& to,
+                                    ServerFile& file) {
+  return together([&] { return FileServer::rename_open(from, to, file); });
+}
+
+Status DirectoryServer::replace_open(const std::string& from, const std::string& to,
+                                     ServerFile& file) {
+  return together([&] { return FileServer::replace_open(from, to, file); });
+}
+
+Result<bool> DirectoryServer::has_name(ServerFile& file, const std::string& path,
+                                       const FileLengths& lengths) {
+  return together([&] { return FileServer::has_name(file, path, lengths); });
 }
 
 Status DirectoryServer::remove(const std::string& path) {

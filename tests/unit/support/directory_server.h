@@ -76,6 +76,11 @@ class DirectoryServer : public FileServer {
   Status remove(const std::string& path) override;
   Status remove_directory(const std::string& path) override;
   Result<std::optional<uint64_t>> free_bytes() override;
+  std::vector<Result<ServerEntry>> look_at(std::span<const std::string> paths) override;
+  Status rename_open(const std::string& from, const std::string& to, ServerFile& file) override;
+  Status replace_open(const std::string& from, const std::string& to, ServerFile& file) override;
+  Result<bool> has_name(ServerFile& file, const std::string& path,
+                        const FileLengths& lengths) override;
   [[nodiscard]] size_t memory_bytes() const override { return 0; }
   [[nodiscard]] std::string display() const override { return "server:" + disk_->folder(); }
 
@@ -83,6 +88,8 @@ class DirectoryServer : public FileServer {
   [[nodiscard]] bool lost() const { return lost_; }
   // Calls that waited for all that was on its way.
   [[nodiscard]] uint64_t waits() const { return waits_; }
+  // Round trips to a server that is sent all that belongs together at once.
+  [[nodiscard]] uint64_t trips() const { return trips_; }
   // Calls that read.
   [[nodiscard]] uint64_t reads() const { return reads_; }
   // How often the contract was broken.
@@ -96,6 +103,14 @@ class DirectoryServer : public FileServer {
   // Each counts a call.
   Status begin_call();
   Status change(const std::function<Status()>& act);
+  // What several calls do in one round trip.
+  template <typename Act>
+  auto together(Act act) {
+    uint64_t before = trips_;
+    auto result = act();
+    trips_ = before + 1;
+    return result;
+  }
   void lose();
 
   ServerDisk* disk_;
@@ -105,6 +120,7 @@ class DirectoryServer : public FileServer {
   std::vector<DirectoryFile*> files_;  // open ones
   uint64_t calls_ = 0;
   uint64_t waits_ = 0;
+  uint64_t trips_ = 0;
   uint64_t reads_ = 0;
   unsigned misuses_ = 0;
   bool lost_ = false;

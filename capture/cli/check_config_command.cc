@@ -1,5 +1,7 @@
 #include "capture/cli/check_config_command.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -21,7 +23,8 @@ constexpr const char* kHelp =
     "usage: dumpwright check-config [--initrd] [--get KEY] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
     "  --initrd  it is for the standalone initrd: every target must be a device\n"
-    "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://)\n"
+    "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://), and the files\n"
+    "            that ssh_key and ssh_known_hosts name have to be fit to be used\n"
     "  --get KEY instead: the value that it gives KEY, for scripts; nothing if it gives none;\n"
     "            targets one per line\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
@@ -96,16 +99,55 @@ Status check_target(const Config& config, const std::string& target) {
   return {};
 }
 
+using CheckTarget = Status (*)(std::string_view target);
+
+// Prints what is wrong with a line, and says whether nothing is.
+bool tell(const char* path, uint64_t line, const Status& status) {
+  if (status.ok()) return true;
+  Error error = status.error();
+  print_problem(path, error.at(Where::kLine, line));
+  return false;
+}
+
 // Returns whether all is well; prints what is not.
-bool check_targets(const char* path, const Config& config,
-                   Status (*check_more)(std::string_view target)) {
+bool check_targets(const char* path, std::string_view text, const Config& config,
+                   CheckTarget check_more) {
   bool good = true;
-  for (const std::string& target : config.targets) {
-    Status status = check_target(config, target);
-    if (status.ok() && check_more != nullptr) status = check_more(target);
-    if (!status.ok()) print_problem(path, status.error());
-    good = good && status.ok();
+  for (const ConfigValue& target : config_values(text, "target")) {
+    Status status = check_target(config, target.value);
+    if (status.ok() && check_more != nullptr) status = check_more(target.value);
+    good = tell(path, target.line, status) && good;
   }
+  return good;
+}
+
+// A file that the initrd will hold at the same path.
+Status check_packed_file(const std::string& file, bool secret) {
+  struct stat about {};
+  if (!file.starts_with('/') || file.find("/../") != file.npos || file.ends_with("/.."))
+    return Error(ErrorKind::kUsage, "is no absolute path without '..'").on(file);
+  if (::stat(file.c_str(), &about) != 0) return Error::from_errno("cannot be used").on(file);
+  if (!S_ISREG(about.st_mode)) return Error(ErrorKind::kUsage, "is not a file").on(file);
+  if (about.st_size == 0) return Error(ErrorKind::kUsage, "is empty").on(file);
+  if (secret && (about.st_mode & 077) != 0)
+    return Error(ErrorKind::kUsage, "may be read by others than its owner")
+        .on(file)
+        .hint("chmod 600 it; if others have read it, make a new key");
+  return {};
+}
+
+bool is_ssh(const std::string& target) {
+  auto address = parse_target_address(target);
+  return address.ok() && address->kind == TargetKind::kSsh;
+}
+
+bool check_files(const char* path, std::string_view text, const Config& config) {
+  if (std::ranges::none_of(config.targets, is_ssh)) return true;
+  bool good = true;
+  for (const ConfigValue& file : config_values(text, "ssh_key"))
+    good = tell(path, file.line, check_packed_file(file.value, true)) && good;
+  for (const ConfigValue& file : config_values(text, "ssh_known_hosts"))
+    good = tell(path, file.line, check_packed_file(file.value, false)) && good;
   return good;
 }
 
@@ -121,8 +163,8 @@ int check_config_command(std::span<const char* const> arguments,
     return kExitNothing;
   }
   if (!options->get.empty()) {
-    for (const std::string& value : config_values(*text, options->get))
-      std::printf("%s\n", value.c_str());
+    for (const ConfigValue& value : config_values(*text, options->get))
+      std::printf("%s\n", value.value.c_str());
     return kExitComplete;
   }
   Config config;
@@ -131,8 +173,9 @@ int check_config_command(std::span<const char* const> arguments,
   Status saving = check_saving_of(config);
   if (!saving.ok()) print_problem(options->path, saving.error());
   bool targets =
-      check_targets(options->path, config, options->for_initrd ? check_for_initrd : nullptr);
-  return problems.empty() && saving.ok() && targets ? kExitComplete : kExitUsage;
+      check_targets(options->path, *text, config, options->for_initrd ? check_for_initrd : nullptr);
+  bool files = !options->for_initrd || check_files(options->path, *text, config);
+  return problems.empty() && saving.ok() && targets && files ? kExitComplete : kExitUsage;
 }
 
 }  // namespace dw

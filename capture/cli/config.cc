@@ -193,6 +193,8 @@ Status set_config(Config& config, std::string_view key, std::string_view value) 
   if (value.empty()) return usage_error("has no value", key, {});
   if (value.size() > kMaxValueBytes) return usage_error("has a value that is too long", key, {});
   if (has_control_character(value)) return usage_error("has a control character in it", key, {});
+  if (key == "target" && std::ranges::find(config.targets, value) != config.targets.end())
+    return usage_error("stands there already", key, value);
   if (!rule->set(config, value)) return usage_error(rule->expects, key, value);
   return {};
 }
@@ -212,16 +214,16 @@ std::vector<ConfigProblem> apply_config(Config& config, std::string_view text) {
   return problems;
 }
 
-std::vector<std::string> config_values(std::string_view text, std::string_view key) {
-  std::vector<std::string> values;
+std::vector<ConfigValue> config_values(std::string_view text, std::string_view key) {
+  std::vector<ConfigValue> values;
   Config scratch;
-  while (!text.empty()) {
+  for (uint64_t number = 1; !text.empty(); number++) {
     size_t end = text.find('\n');
     KeyValue line = split_line(text.substr(0, end));
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
     if (line.key != key || !set_config(scratch, key, line.value).ok()) continue;
     if (key != "target") values.clear();
-    values.emplace_back(line.value);
+    values.push_back({std::string(line.value), number});
   }
   return values;
 }

@@ -64,15 +64,20 @@ inline constexpr size_t kMaxConfigProblems = 32;
 // What holds where `key` is not set, in words; of an unknown key: that it is ignored.
 [[nodiscard]] const char* config_default(std::string_view key);
 
-// Sets one value. kUsage: the key is unknown, or the value is not one of its values; `config` is
-// then unchanged.
+// Sets one value. kUsage: the key is unknown, or the value is not one of its values, or
+// the target stands there already; `config` is then unchanged.
 Status set_config(Config& config, std::string_view key, std::string_view value);
 
 // Sets every good line of `text` and returns the others, at most kMaxConfigProblems of them.
 std::vector<ConfigProblem> apply_config(Config& config, std::string_view text);
 
+struct ConfigValue {
+  std::string value;
+  uint64_t line;  // counts from 1
+};
+
 // The good values that `text` gives a key, in its order: all of `target`, else the last alone.
-[[nodiscard]] std::vector<std::string> config_values(std::string_view text, std::string_view key);
+[[nodiscard]] std::vector<ConfigValue> config_values(std::string_view text, std::string_view key);
 
 // Strict: the first bad line is the error, with its line number.
 Result<Config> parse_config(std::string_view text);

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include "tests/unit/support/process.h"
 #include "tests/unit/support/temp_dir.h"
@@ -29,6 +30,11 @@ Answer check(const std::string& config, std::vector<std::string> options = {}) {
     answer.lines.push_back(line.substr(std::min(start.size(), line.size())));
   }
   return answer;
+}
+
+// A key that is a list of known hosts too.
+std::string files_in(const test::TempDir& folder) {
+  return "ssh_key " + (folder / "key") + "\nssh_known_hosts " + (folder / "key") + "\n";
 }
 
 bool has(const std::string& text, const char* part) { return text.find(part) != text.npos; }
@@ -71,9 +77,9 @@ TEST_CASE("check-config: for the initrd every target is a device") {
   Answer answer = check(config, {"--initrd"});
   CHECK(answer.status == 2);
   REQUIRE(answer.lines.size() == 2);
-  CHECK(has(answer.lines[0], "/var/crash"));
+  CHECK(answer.lines[0].starts_with("2: /var/crash"));
   CHECK(has(answer.lines[0], "dev:UUID="));
-  CHECK(has(answer.lines[1], "dev:nonsense"));
+  CHECK(answer.lines[1].starts_with("3: dev:nonsense"));
 }
 
 TEST_CASE("check-config: addresses of targets, and what servers need") {
@@ -100,12 +106,51 @@ TEST_CASE("check-config: for the initrd a target may be a partition or on a serv
   const char* config =
       "target raw:/dev/vdb1\ntarget nfs://192.0.2.1/export/crash?version=3\n"
       "target ssh://crash@server.example:2222/var/crash\n";
-  Answer answer = check(std::string(config) + "ssh_key /k\nssh_known_hosts /h\n", {"--initrd"});
+  test::TempDir folder;
+  test::write_file(folder / "key", "x");
+  CHECK(::chmod((folder / "key").c_str(), 0600) == 0);
+  Answer answer = check(config + files_in(folder), {"--initrd"});
   CHECK(answer.status == 0);
   answer = check(config, {"--initrd"});
   CHECK(answer.status == 2);
   REQUIRE(answer.lines.size() == 1);
   CHECK(has(answer.lines[0], "set ssh_key"));
+}
+
+TEST_CASE("check-config: for the initrd the files that SSH needs have to be there") {
+  const std::string target = "target dev:LABEL=a:/b\ntarget ssh://crash@server.example/var/crash\n";
+  test::TempDir folder;
+  std::string key = folder / "key";
+  auto refused = [&](uint64_t line, const char* says, const std::string& files) {
+    CAPTURE(files);
+    Answer answer = check(target + files, {"--initrd"});
+    CHECK(answer.status == 2);
+    REQUIRE(!answer.lines.empty());
+    CHECK(answer.lines[0].starts_with(std::to_string(line) + ": "));
+    CHECK(has(answer.lines[0], says));
+    CHECK(check(target + files).status == 0);
+  };
+  refused(3, "No such file", files_in(folder));
+  test::write_file(key, "");
+  refused(3, "is empty", files_in(folder));
+  test::write_file(key, "x");
+  CHECK(::chmod(key.c_str(), 0640) == 0);
+  refused(3, "may be read by others", files_in(folder));
+  CHECK(::chmod(key.c_str(), 0600) == 0);
+  CHECK(check(target + files_in(folder), {"--initrd"}).status == 0);
+  refused(4, "No such file", "ssh_key " + key + "\nssh_known_hosts /no/such\n");
+  refused(4, "is not a file", "ssh_key " + key + "\nssh_known_hosts /etc\n");
+  refused(4, "absolute path", "ssh_key " + key + "\nssh_known_hosts known\n");
+  refused(3, "'..'", "ssh_key " + folder.path() + "/../x\nssh_known_hosts " + key + "\n");
+  // Without a target that needs them, they are not looked at.
+  CHECK(check("target raw:/dev/vdb\nssh_key /no/such\n", {"--initrd"}).status == 0);
+}
+
+TEST_CASE("check-config: a target that stands there twice") {
+  Answer answer = check("target /a\ntarget /b\n\ntarget /a # again\n");
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 1);
+  CHECK(answer.lines[0].starts_with("4: target /a: stands there already"));
 }
 
 TEST_CASE("check-config: what a file gives a key, for scripts") {

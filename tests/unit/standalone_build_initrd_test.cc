@@ -340,6 +340,16 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
     CHECK(packed(kernel.root.substr(1) + "/id") == "missing");
     CHECK(packed("lib/modules/virtio_net.ko") != "missing");
   }
+  SUBCASE("the addresses of names go along, for a crash without a name server") {
+    kernel.write("ssh.conf",
+                 "target nfs://localhost:2049/export\ntarget nfs://192.0.2.1/export\n"
+                 "target nfs://[2001:db8::1]/export\ntarget nfs://no.such.invalid/x\n");
+    REQUIRE(build("") == 0);
+    std::string known = packed("etc/hosts.known");
+    CHECK(known.find("127.0.0.1 localhost\n") != std::string::npos);
+    CHECK(known.find("192.0.2.1") == std::string::npos);
+    CHECK(kernel.said("no.such.invalid cannot be resolved now"));
+  }
   SUBCASE("a local target needs no network, unless the command line's will") {
     kernel.write("ssh.conf", "# target ssh://a@b/c\ntarget dev:LABEL=x:/x\n" + files);
     REQUIRE(build("") == 0);
@@ -356,9 +366,9 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
     REQUIRE(kernel.run("ssh-keygen -q -t ed25519 -N secret -f " + kernel.root + "/locked") == 0);
     const std::pair<std::string, const char*> wrong[] = {
         {"ssh_key /no/such/key\nssh_known_hosts " + kernel.root + "/known\n",
-         "ssh_key /no/such/key: cannot read"},
+         "ssh.conf:2: /no/such/key: cannot be used: No such file"},
         {"ssh_key " + kernel.root + "/id\nssh_known_hosts /no/hosts\n",
-         "ssh_known_hosts /no/hosts: cannot read"},
+         "ssh.conf:3: /no/hosts: cannot be used: No such file"},
         {"ssh_key id\nssh_known_hosts " + kernel.root + "/known\n", "absolute path"},
         {"ssh_key " + kernel.root + "/../id\nssh_known_hosts /x\n", "absolute path"},
         {"ssh_key " + kernel.root + "/locked\nssh_known_hosts " + kernel.root + "/known\n",

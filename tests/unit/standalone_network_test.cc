@@ -67,6 +67,21 @@ constexpr const char* kOwnNetwork = "lan0\t000200C0\t00000000\t0001";
 
 }  // namespace
 
+TEST_CASE("network: names that cannot be resolved are those that were known") {
+  test::TempDir dir;
+  Log log(-1);
+  // Without the file there is nothing to do.
+  CHECK(fall_back_on_known_addresses(dir / "known", dir / "hosts", log).ok());
+  CHECK(dir.tree().empty());
+  test::write_file(dir / "known",
+                   "# ADDRESS NAME\n192.0.2.1 one.invalid\n127.0.0.1 localhost\nodd\n\n"
+                   "2001:db8::1 one.invalid\n192.0.2.2 two.invalid");
+  test::write_file(dir / "hosts", "192.0.2.9 nine");
+  REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", log).ok());
+  CHECK(test::read_file(dir / "hosts") ==
+        "192.0.2.9 nine\n192.0.2.1 one.invalid\n2001:db8::1 one.invalid\n192.0.2.2 two.invalid\n");
+}
+
 TEST_CASE("network: without ip= every interface asks by DHCP") {
   Bench bench;
   DhcpServer server("lan1", DhcpServer::Mood::kGrants, {26, 2, 5, 120});

@@ -16,6 +16,8 @@ namespace dw {
 // Where things are; a test has places of its own.
 struct NetworkPlaces {
   std::string resolver = "/etc/resolv.conf";
+  std::string hosts = "/etc/hosts";
+  std::string known_hosts = "/etc/hosts.known";
   std::string mtu_probing = "/proc/sys/net/ipv4/tcp_mtu_probing";
 };
 

@@ -1,12 +1,13 @@
 // How names are looked up: /etc/resolv.conf (resolv.conf(5)).
 //
-// Thread safety: pure, but for the file.
+// Thread safety: pure, but for the files.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "capture/base/result.h"
+#include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/network/ip_address.h"
 
 namespace dw {
@@ -21,5 +22,11 @@ inline constexpr size_t kMaxNameServers = 3;
 // Without a server the file is left as it is.
 Status write_resolver(const std::string& path, const std::vector<IpAddress>& servers,
                       const std::string& domain);
+
+// Of the names in the file `known` (as /etc/hosts has them: ADDRESS NAME), those that cannot be
+// resolved now are added to the file `hosts`, with a word about it. Without the file there is
+// nothing to do. Each name may take as long as the C library waits for its servers.
+Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts,
+                                    const Log& log);
 
 }  // namespace dw

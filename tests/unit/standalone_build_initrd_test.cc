@@ -384,6 +384,45 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
   }
 }
 
+TEST_CASE("build-initrd: devices and ways that would have to be put together first are refused") {
+  KernelRoot kernel;
+  kernel.add_module("virtio_blk", {"license=GPL"});
+  kernel.depmod();
+  auto refused = [&](const std::string& target, const char* says) {
+    CAPTURE(target);
+    kernel.write("x.conf", "target dev:LABEL=elsewhere:/x\ntarget " + target + "\n");
+    int status = kernel.build("1.0 --network no --config " + kernel.root + "/x.conf");
+    CHECK(status == (says == nullptr ? 0 : 1));
+    if (says != nullptr) CHECK(kernel.said(says));
+  };
+  for (const char* device : {"dev/dm-0", "dev/dm-1", "dev/md0", "dev/sda1"})
+    kernel.write(device, "");
+  kernel.write("sys/class/block/dm-0/dm/uuid", "LVM-abc\n");
+  kernel.write("sys/class/block/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
+  kernel.write("sys/class/block/md0/md/level", "raid1\n");
+  kernel.write("sys/class/block/sda1/partition", "1\n");
+  REQUIRE(kernel.run("mkdir -p " + kernel.root + "/dev/disk/by-uuid " + kernel.root +
+                     "/dev/disk/by-label && ln -s ../../dm-0 " + kernel.root +
+                     "/dev/disk/by-uuid/12 && ln -s ../../sda1 " + kernel.root +
+                     "/dev/disk/by-label/plain") == 0);
+  refused("dev:UUID=12:/crash", "lies on LVM");
+  refused("dev:/dev/dm-1:/crash", "lies on an encrypted device");
+  refused("raw:/dev/md0?force=yes", "lies on RAID");
+  refused("dev:LABEL=plain:/crash", nullptr);
+  refused("raw:/dev/sda1", nullptr);
+
+  // A machine that goes to its own address over a bond.
+  kernel.write("bin/ip", "#!/bin/sh\necho \"$4 dev bond0 src 127.0.0.1\"\n");
+  REQUIRE(kernel.run("chmod +x " + kernel.root + "/bin/ip") == 0);
+  kernel.write("sys/class/net/bond0/uevent", "DEVTYPE=bond\nINTERFACE=bond0\n");
+  std::string path = ::getenv("PATH");
+  REQUIRE(::setenv("PATH", (kernel.root + "/bin:" + path).c_str(), 1) == 0);
+  refused("nfs://localhost:2049/export", "leads over bond0, a bond");
+  kernel.write("sys/class/net/bond0/uevent", "INTERFACE=bond0\n");
+  refused("nfs://localhost:2049/export", nullptr);
+  REQUIRE(::setenv("PATH", path.c_str(), 1) == 0);
+}
+
 TEST_CASE("build-initrd: an executable that cannot be run cannot check a configuration") {
   KernelRoot kernel;
   kernel.write("init", std::string(kElfStart) + "static");

@@ -77,7 +77,7 @@ int work_in_child(SharedProgress& progress, const void* context) {
   return static_cast<int>(run_worker(*static_cast<const Work*>(context), progress));
 }
 
-CaptureStatus capture_supervised(const Work& work) {
+CaptureStatus capture_supervised(const Work& work, Watchdog& watchdog) {
   auto progress = SharedProgress::make_shared();
   if (!progress.ok()) {
     work.log->warn(progress.error());
@@ -86,8 +86,12 @@ CaptureStatus capture_supervised(const Work& work) {
   Supervision supervision{.work = work_in_child, .context = &work};
   supervision.capture_timeout_ms =
       static_cast<int64_t>(work.config->capture_timeout_s.value_or(0)) * 1000;
+  supervision.watchdog = &watchdog;
   supervision.stall_limit_ms =
       static_cast<int64_t>(work.config->stall_timeout_s.value_or(kDefaultStallTimeoutS)) * 1000;
+  // What stalls is killed first; the watchdog is for what that does not help.
+  if (supervision.stall_limit_ms > 0)
+    supervision.feed_limit_ms = supervision.stall_limit_ms + 3 * supervision.kill_grace_ms;
   return supervise(supervision, **progress, *work.log);
 }
 
@@ -123,9 +127,13 @@ int run_init(const InitHooks& hooks) {
   prepare_for_panic(failure_action);
   if (Status status = act_on_fatal_signals(failure_action); !status.ok()) log.warn(status.error());
 
-  CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log});
+  Watchdog watchdog(log);
+  CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log}, watchdog);
   log.say("%s", outcome_text(saved));
-  finish(choose_action(saved, final_action, failure_action), real_power_control(), log);
+  FinalAction action = choose_action(saved, final_action, failure_action);
+  // Else it stays armed: it ends a reboot that hangs.
+  if (action == FinalAction::kHalt) watchdog.disarm();
+  finish(action, real_power_control(), log);
   // The kernel refused everything. Ending process 1 makes it panic, and prepare_for_panic() has
   // seen to what comes then.
   ::_exit(1);

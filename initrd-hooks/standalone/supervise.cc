@@ -108,6 +108,7 @@ class Supervisor {
         beats = current;
         step_started_ms = now;
       }
+      if (moves(now)) feed(now);
       if (out_of_time(now)) return stop(child, Ending::kOutOfTime);
       if (stalled(now)) return stop(child, Ending::kStalled);
       if (progress_.step() != Step::kCapture && now - step_started_ms > supervision_.step_limit_ms)
@@ -119,6 +120,16 @@ class Supervisor {
   [[nodiscard]] bool out_of_time(int64_t now) const {
     return supervision_.capture_timeout_ms > 0 &&
            now - started_ms_ >= supervision_.capture_timeout_ms;
+  }
+
+  // A step has a limit of its own, past which its child is killed.
+  [[nodiscard]] bool moves(int64_t now) const {
+    return progress_.step() != Step::kCapture ||
+           now - progress_.last_beat_ms() <= supervision_.feed_limit_ms;
+  }
+
+  void feed(int64_t now) const {
+    if (supervision_.watchdog != nullptr) supervision_.watchdog->feed(now);
   }
 
   [[nodiscard]] bool stalled(int64_t now) const {

@@ -12,6 +12,7 @@
 
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/progress.h"
+#include "initrd-hooks/standalone/watchdog.h"
 
 namespace dw {
 
@@ -23,7 +24,11 @@ struct Supervision {
   int64_t step_limit_ms = 5 * 60 * 1000;  // for every step but the capture, which has its own
   int64_t stall_limit_ms = 0;             // between two signs of life of a capture; 0: none
   int64_t kill_grace_ms = 10 * 1000;      // how long a killed child is waited for
-  int64_t tick_ms = 500;                  // how often the limits are looked at
+  // Fed while a step lasts, and a capture as long as its last sign of life is not older than this.
+  // May be null.
+  Watchdog* watchdog = nullptr;
+  int64_t feed_limit_ms = 150 * 1000;
+  int64_t tick_ms = 500;  // how often the limits are looked at
 };
 
 // What the children saved: the best that any of them recorded or exited with. Always returns; but

@@ -1,0 +1,58 @@
+#include "initrd-hooks/standalone/watchdog.h"
+
+#include <fcntl.h>
+#include <linux/watchdog.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace dw {
+
+namespace {
+
+constexpr char kFood = '\0';
+constexpr char kMayBeClosed = 'V';
+
+bool write_one(int fd, char character) { return ::write(fd, &character, 1) == 1; }
+
+}  // namespace
+
+void Watchdog::look_for(int number) {
+  std::string path = path_ + std::to_string(number);
+  int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  fds_[static_cast<size_t>(number)] = fd;
+  // A driver that cannot do so keeps its own time.
+  int seconds = kWatchdogSeconds;
+  if (::ioctl(fd, WDIOC_SETTIMEOUT, &seconds) != 0 && ::ioctl(fd, WDIOC_GETTIMEOUT, &seconds) != 0)
+    seconds = 0;
+  log_.say("watchdog: %s is fed while the capture moves, and resets the machine after %d s",
+           path.c_str(), seconds);
+}
+
+void Watchdog::feed(int64_t now_ms) {
+  if (now_ms - fed_ms_ < kWatchdogPeriodMs) return;
+  fed_ms_ = now_ms;
+  for (int number = 0; number < kMaxWatchdogs; number++) {
+    int& fd = fds_[static_cast<size_t>(number)];
+    if (fd < 0) look_for(number);
+    if (fd >= 0) write_one(fd, kFood);
+  }
+}
+
+void Watchdog::disarm() {
+  for (int& fd : fds_) {
+    if (fd < 0) continue;
+    if (!write_one(fd, kMayBeClosed))
+      log_.say("watchdog: it cannot be stopped, and will reset the machine");
+    ::close(fd);
+    fd = -1;
+  }
+}
+
+bool Watchdog::is_there() const {
+  return std::ranges::any_of(fds_, [](int fd) { return fd >= 0; });
+}
+
+}  // namespace dw

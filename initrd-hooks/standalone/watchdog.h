@@ -1,0 +1,46 @@
+// The hardware watchdog, which resets a machine that nobody feeds it for.
+//
+// Armed by being opened; fed by any write but that of 'V', which allows it to be closed without a
+// reset (the kernel's Documentation/watchdog/watchdog-api.rst). The kernel that crashed may have
+// armed it, so the first ones are taken as soon as their drivers are there.
+// Thread safety: one thread. Ownership: a watchdog stays armed when the object goes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "initrd-hooks/standalone/log.h"
+
+namespace dw {
+
+inline constexpr int kMaxWatchdogs = 4;
+inline constexpr int kWatchdogSeconds = 60;
+inline constexpr int64_t kWatchdogPeriodMs = 1000;
+
+class Watchdog {
+ public:
+  // Its devices are `path` and a number from 0 on.
+  explicit Watchdog(const Log& log, std::string path = "/dev/watchdog")
+      : log_(log), path_(std::move(path)), fds_(kMaxWatchdogs, -1) {}
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+  ~Watchdog() = default;
+
+  // Looks for more of them and feeds those that there are, at most once per period.
+  void feed(int64_t now_ms);
+  // Disarms them, for a machine that is to stay halted. One that cannot be is reported.
+  void disarm();
+
+  [[nodiscard]] bool is_there() const;
+
+ private:
+  void look_for(int number);
+
+  const Log& log_;
+  std::string path_;
+  std::vector<int> fds_;
+  int64_t fed_ms_ = -kWatchdogPeriodMs;
+};
+
+}  // namespace dw

@@ -1,0 +1,101 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "initrd-hooks/standalone/supervise.h"
+#include "initrd-hooks/standalone/watchdog.h"
+#include "tests/unit/support/temp_dir.h"
+
+using namespace dw;
+
+namespace {
+
+// A file instead of the device: what is written to it stays to be read.
+struct Kennel {
+  test::TempDir dir;
+  std::string path = dir / "watchdog";
+
+  void add(int number) const { test::write_file(path + std::to_string(number), ""); }
+  [[nodiscard]] std::string eaten(int number) const {
+    return test::read_file(path + std::to_string(number));
+  }
+};
+
+std::string food(size_t count) { return std::string(count, '\0'); }
+
+// How often the watchdog was fed while a child that does `work` was supervised.
+size_t fed_while(int (*work)(SharedProgress&, const void*), Supervision supervision) {
+  Kennel kennel;
+  kennel.add(0);
+  Log log(-1);
+  Watchdog watchdog(log, kennel.path);
+  auto progress = SharedProgress::make_shared();
+  REQUIRE(progress.ok());
+  supervision.work = work;
+  supervision.watchdog = &watchdog;
+  supervision.tick_ms = 20;
+  supervise(supervision, **progress, log);
+  return kennel.eaten(0).size();
+}
+
+}  // namespace
+
+TEST_CASE("watchdog: fed once a period, from the moment that its driver is there") {
+  Kennel kennel;
+  Log log(-1);
+  Watchdog watchdog(log, kennel.path);
+  watchdog.feed(0);
+  CHECK_FALSE(watchdog.is_there());
+  kennel.add(1);
+  watchdog.feed(kWatchdogPeriodMs - 1);
+  CHECK_FALSE(watchdog.is_there());
+  watchdog.feed(kWatchdogPeriodMs);
+  CHECK(watchdog.is_there());
+  kennel.add(0);
+  watchdog.feed(2 * kWatchdogPeriodMs);
+  watchdog.feed(2 * kWatchdogPeriodMs + 1);
+  CHECK(kennel.eaten(0) == food(1));
+  CHECK(kennel.eaten(1) == food(2));
+}
+
+TEST_CASE("watchdog: disarmed for a machine that is to stay halted, and only then") {
+  Kennel kennel;
+  kennel.add(0);
+  Log log(-1);
+  {
+    Watchdog watchdog(log, kennel.path);
+    watchdog.feed(0);
+  }
+  CHECK(kennel.eaten(0) == food(1));
+  Watchdog watchdog(log, kennel.path);
+  watchdog.feed(0);
+  watchdog.disarm();
+  CHECK_FALSE(watchdog.is_there());
+  CHECK(kennel.eaten(0).back() == 'V');
+}
+
+TEST_CASE("watchdog: not fed any more when the capture does not move, though it has no limit") {
+  size_t fed = fed_while(
+      [](SharedProgress& progress, const void*) -> int {
+        progress.begin_capture();
+        for (;;) ::pause();
+      },
+      {.capture_timeout_ms = 3500, .kill_grace_ms = 5000, .feed_limit_ms = 1});
+  // Not more than when the child began, and before its first step was noticed.
+  CHECK(fed <= 2);
+}
+
+TEST_CASE("watchdog: fed while the capture moves") {
+  size_t fed = fed_while(
+      [](SharedProgress& progress, const void*) -> int {
+        progress.begin_capture();
+        for (int i = 0; i < 25; i++) {
+          ::usleep(100 * 1000);
+          progress.beat();
+        }
+        return 0;
+      },
+      {.kill_grace_ms = 5000, .feed_limit_ms = 60000});
+  CHECK(fed >= 2);
+}

@@ -95,13 +95,14 @@ TEST_CASE("flattened_writer: unpacked, it is the file that a directory gets") {
   }
 }
 
-TEST_CASE("flattened_writer: the same bytes for any number of threads") {
+// Where the records of a checkpoint stand in the flattened file depends on when it came.
+TEST_CASE("flattened_writer: unpacked, the same bytes for any number of threads") {
   VmcoreBuilder builder = large_crash(5);
   CaptureSettings settings{.format = DumpFormat::kFlattened, .compression = {}};
-  Image one = dump_of<AppendTarget>(builder, settings);
+  Image one = unpack(dump_of<AppendTarget>(builder, settings)).file;
   for (unsigned threads : {2U, 8U}) {
     settings.threads = threads;
-    CHECK((dump_of<AppendTarget>(builder, settings) == one));
+    CHECK((unpack(dump_of<AppendTarget>(builder, settings)).file == one));
   }
 }
 

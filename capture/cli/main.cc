@@ -33,6 +33,7 @@ constexpr const char* kHelp =
     "  verify DUMP        whether a dump is what was written, and what of it is damaged\n"
     "  convert IN OUT     a dump in another format or compression\n"
     "  check-config FILE  every problem of a configuration\n"
+    "  supervise          the whole work in a capture kernel, to the reboot\n"
     "  bench VMCORE       how fast this machine saves it, and which options are best\n"
     "  version            print the version\n";
 
@@ -53,6 +54,15 @@ Status check_for_initrd(std::string_view target) {
       .hint("use dev:UUID=U:/DIR, raw:/dev/X, ssh:// or nfs://");
 }
 
+std::span<const char* const> without_first(int argc, char** argv) {
+  std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
+  return arguments.subspan(argc > 0 ? 1 : 0);
+}
+
+int capture_for_init(int argc, char** argv, CaptureEvents& events, TargetAccess& access) {
+  return capture_command(without_first(argc, argv), events, access);
+}
+
 int run_command(std::span<const char* const> arguments) {
   if (arguments.empty()) return usage();
   std::string_view command = arguments[0];
@@ -66,6 +76,7 @@ int run_command(std::span<const char* const> arguments) {
   if (command == "convert") return convert_command(rest);
   if (command == "check-config") return check_config_command(rest, check_for_initrd);
   if (command == "bench") return bench_command(rest);
+  if (command == "supervise") return supervise_command(rest, {.capture = capture_for_init});
   if (command == "version" || command == "--version") {
     std::puts("dumpwright " DUMPWRIGHT_VERSION);
     return kExitComplete;
@@ -78,20 +89,11 @@ int run_command(std::span<const char* const> arguments) {
   return usage();
 }
 
-std::span<const char* const> without_first(int argc, char** argv) {
-  std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
-  return arguments.subspan(argc > 0 ? 1 : 0);
-}
-
 // A file that is opened must not become what is written to as standard output. Reading is all that
 // these allow, so that nothing is lost in silence.
 void fill_closed_descriptors() {
   for (int fd = 0; fd <= STDERR_FILENO; ++fd)
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) < 0) return;
-}
-
-int capture_for_init(int argc, char** argv, CaptureEvents& events, TargetAccess& access) {
-  return capture_command(without_first(argc, argv), events, access);
 }
 
 }  // namespace

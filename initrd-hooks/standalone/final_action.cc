@@ -17,6 +17,7 @@ constexpr size_t kHandlerStackBytes = 64 * 1024;
 
 // A signal handler has no other way to know.
 volatile std::sig_atomic_t fatal_command = RB_AUTOBOOT;
+volatile pid_t acting_process = 1;
 
 // SysRq b: restarts without asking any driver. Calls nothing that a signal handler may not.
 void emergency_restart() {
@@ -36,8 +37,8 @@ void guard_against_hang() {
 }
 
 void on_fatal_signal(int number) {
-  if (::syscall(SYS_getpid) == 1) {
-    constexpr char kText[] = "dumpwright: process 1 failed; carrying out the final action\n";
+  if (::syscall(SYS_getpid) == acting_process) {
+    constexpr char kText[] = "dumpwright: the supervisor failed; carrying out the final action\n";
     [[maybe_unused]] ssize_t lost = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
     ::reboot(fatal_command);
     emergency_restart();
@@ -77,8 +78,9 @@ void finish(FinalAction action, const PowerControl& power, const Log& log) {
   power.emergency_restart();
 }
 
-Status act_on_fatal_signals(FinalAction action) {
+Status act_on_fatal_signals(FinalAction action, pid_t process) {
   fatal_command = reboot_command(action);
+  acting_process = process;
   // A stack that ran over leaves no room for the handler, so it has its own.
   static char stack_memory[kHandlerStackBytes];
   stack_t stack{};

@@ -4,6 +4,8 @@
 // the process as a whole has.
 #pragma once
 
+#include <sys/types.h>
+
 #include "capture/cli/config.h"
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/progress.h"
@@ -30,9 +32,10 @@ struct PowerControl {
 // at once. Returns only when all of it failed.
 void finish(FinalAction action, const PowerControl& power, const Log& log);
 
-// From now on SIGSEGV and its kind in process 1 end in `action` and not in a kernel panic. A forked
-// child that calls reset_signals() dies of them as usual.
-Status act_on_fatal_signals(FinalAction action);
+// From now on SIGSEGV and its kind end in `action` if they meet `process`, and not in its death,
+// which of process 1 is a kernel panic. A forked child that calls reset_signals() dies of them as
+// usual.
+Status act_on_fatal_signals(FinalAction action, pid_t process = 1);
 
 // For a child: every signal as the kernel delivers it to an ordinary process, none blocked.
 void reset_signals();

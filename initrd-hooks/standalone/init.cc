@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "initrd-hooks/standalone/final_action.h"
+#include "initrd-hooks/standalone/scripts.h"
 #include "initrd-hooks/standalone/supervise.h"
 #include "initrd-hooks/standalone/worker.h"
 
@@ -19,6 +21,7 @@ namespace {
 constexpr char kConfigPath[] = "/etc/dumpwright.conf";
 constexpr uint64_t kDefaultStallTimeoutS = 120;
 constexpr char kPanicSeconds[] = "10\n";
+constexpr char kOomScore[] = "/proc/self/oom_score_adj";
 
 Status mount_one(const char* type, const char* path) {
   ::mkdir(path, 0755);
@@ -74,6 +77,8 @@ void prepare_for_panic(FinalAction action) {
 
 int work_in_child(SharedProgress& progress, const void* context) {
   open_console(0);
+  // If anybody has to go for want of memory, then not the supervisor.
+  [[maybe_unused]] Status kept_as_it_was = write_text(kOomScore, "0");
   return static_cast<int>(run_worker(*static_cast<const Work*>(context), progress));
 }
 
@@ -102,6 +107,36 @@ std::vector<BootParameter> read_command_line(const Log& log) {
   return {};
 }
 
+// For the administrator's scripts.
+const char* outcome_word(CaptureStatus saved) {
+  if (saved == CaptureStatus::kComplete) return "complete";
+  return saved == CaptureStatus::kIncomplete ? "incomplete" : "nothing";
+}
+
+// Returns only if the kernel refuses every final action. `process`: the one that supervises.
+void capture_and_finish(const InitHooks& hooks, pid_t process, const Log& log) {
+  std::vector<BootParameter> boot = read_command_line(log);
+  Config config = read_config(boot, log);
+  FinalAction final_action = config.final_action.value_or(FinalAction::kReboot);
+  FinalAction failure_action = config.failure_action.value_or(final_action);
+  prepare_for_panic(failure_action);
+  Status handled = act_on_fatal_signals(failure_action, process);
+  if (!handled.ok()) log.warn(handled.error());
+
+  Watchdog watchdog(log);
+  run_scripts(kPreScripts, {}, kScriptLimitMs, watchdog, log);
+  CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log}, watchdog);
+  log.say("%s", outcome_text(saved));
+  FinalAction action = choose_action(saved, final_action, failure_action);
+  run_scripts(kPostScripts,
+              {std::string("DUMPWRIGHT_OUTCOME=") + outcome_word(saved),
+               std::string("DUMPWRIGHT_ACTION=") + name_of(action)},
+              kScriptLimitMs, watchdog, log);
+  // Else it stays armed: it ends a reboot that hangs.
+  if (action == FinalAction::kHalt) watchdog.disarm();
+  finish(action, real_power_control(), log);
+}
+
 }  // namespace
 
 bool is_init(const char* program_name) {
@@ -120,23 +155,26 @@ int run_init(const InitHooks& hooks) {
   for (const Status& status : mounted)
     if (!status.ok()) log.warn(status.error());
 
-  std::vector<BootParameter> boot = read_command_line(log);
-  Config config = read_config(boot, log);
-  FinalAction final_action = config.final_action.value_or(FinalAction::kReboot);
-  FinalAction failure_action = config.failure_action.value_or(final_action);
-  prepare_for_panic(failure_action);
-  if (Status status = act_on_fatal_signals(failure_action); !status.ok()) log.warn(status.error());
-
-  Watchdog watchdog(log);
-  CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log}, watchdog);
-  log.say("%s", outcome_text(saved));
-  FinalAction action = choose_action(saved, final_action, failure_action);
-  // Else it stays armed: it ends a reboot that hangs.
-  if (action == FinalAction::kHalt) watchdog.disarm();
-  finish(action, real_power_control(), log);
+  capture_and_finish(hooks, 1, log);
   // The kernel refused everything. Ending process 1 makes it panic, and prepare_for_panic() has
   // seen to what comes then.
   ::_exit(1);
+}
+
+int supervise_command(std::span<const char* const> arguments, const InitHooks& hooks) {
+  if (!arguments.empty()) {
+    std::fputs("usage: dumpwright supervise (in a capture kernel's initrd only)\n", stderr);
+    return static_cast<int>(CaptureStatus::kUsage);
+  }
+  if (::access("/proc/vmcore", F_OK) != 0) {
+    std::fputs("dumpwright: error: there is no /proc/vmcore: this is no capture kernel\n", stderr);
+    return static_cast<int>(CaptureStatus::kNothing);
+  }
+  open_console(O_NONBLOCK);
+  Log log = Log::with_kernel_log();
+  if (Status status = write_text(kOomScore, "-1000"); !status.ok()) log.warn(status.error());
+  capture_and_finish(hooks, ::getpid(), log);
+  return static_cast<int>(CaptureStatus::kNothing);
 }
 
 }  // namespace dw

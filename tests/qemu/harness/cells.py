@@ -44,6 +44,10 @@ class Cell:
     ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
+    # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py; it is booted
+    # again after the capture. Its disk may receive the dump: file_system "root".
+    guest: str = ""
+    initrd: str = "standalone"  # with guest: the capture kernel's, as dumpwright.conf names it
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -86,6 +90,13 @@ def _compared(kernel: str, *features: str, **more: object) -> Cell:
     for feature in features:
         fields |= choices[feature]
     return Cell(**fields)  # type: ignore[arg-type]
+
+
+def _installed(initrd: str, guest: str = "bookworm", **more: object) -> Cell:
+    fields: dict[str, object] = {
+        "name": f"installed-{initrd}", "guest": guest, "initrd": initrd, "file_system": "root",
+        "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud", "fill_mib": 300, "dump_level": 31, "time_limit_s": 600}
+    return Cell(**(fields | more))  # type: ignore[arg-type]
 
 
 CELLS: tuple[Cell, ...] = (
@@ -160,6 +171,8 @@ CELLS: tuple[Cell, ...] = (
     Cell("ssh-stream-d31", server="ssh", dump_level=31, config=("format stream",), time_limit_s=600),
     # The first target is a server that refuses; the next one says so.
     Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",), time_limit_s=600),
+    # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
+    _installed("standalone"),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

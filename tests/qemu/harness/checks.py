@@ -95,7 +95,7 @@ def judge_crash(output: str, bt: str, log: str, ps: str, known: tuple[str, ...] 
             wrong.append(f"crash: no {frame} in bt")
     if "sysrq: Trigger a crash" not in log:
         wrong.append("crash: log lacks 'sysrq: Trigger a crash'")
-    for task in ("guest-load", r"\[kthreadd\]", "init"):
+    for task in ("guest-load", r"\[kthreadd\]", "(init|systemd)"):
         if not re.search(rf"^.*\s{task}\s*$", ps, re.MULTILINE):
             wrong.append(f"crash: ps lacks {task}")
     # The kernel's own messages may well say "invalid".

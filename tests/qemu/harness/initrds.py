@@ -43,14 +43,14 @@ def fetch_peer(name: str) -> Path:
     return Path(run_tool([HERE / "fetch-peer", name], timeout_s=600).strip())
 
 
-def _add_modules(archive: Archive, kernel: Kernel, more: tuple[str, ...] = ()) -> None:
+def add_modules(archive: Archive, kernel: Kernel, more: tuple[str, ...] = ()) -> None:
     tree = ModuleTree(kernel.root, kernel.kver)
     order = tree.load_order((*GUEST_DRIVERS, *more), OPTIONAL_DRIVERS)
     for number, path in enumerate(order):
         archive.add_data(f"modules/{number:02}.ko", tree.read(path))
 
 
-def _add_busybox(archive: Archive) -> None:
+def add_busybox(archive: Archive) -> None:
     archive.add_file("bin/busybox", fetch_peer("busybox").resolve())
     archive.add_link("bin/sh", "busybox")
 
@@ -93,9 +93,9 @@ def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output:
     """The crashing kernel's: fills memory, loads the capture kernel, panics. `fill` is a script that fills the memory
     instead of guest-load: it makes /run/ready and does not end. The first disk is mounted on /data."""
     archive = Archive()
-    _add_busybox(archive)
+    add_busybox(archive)
     _add_kexec(archive)
-    _add_modules(archive, kernel, ("virtio_balloon",) if cell.balloon_mib else ())
+    add_modules(archive, kernel, ("virtio_balloon",) if cell.balloon_mib else ())
     archive.add_data("features", features(cell).encode())
     archive.add_file("bin/guest-load", guest_program("guest_load"))
     archive.add_file("init", HERE / "guest/init-first")
@@ -115,8 +115,8 @@ def capture_cmdline(cell: Cell) -> str:
 def build_raw_initrd(kernel: Kernel, output: Path) -> None:
     """A capture initrd without dumpwright: copies /proc/vmcore as it is."""
     archive = Archive()
-    _add_busybox(archive)
-    _add_modules(archive, kernel)
+    add_busybox(archive)
+    add_modules(archive, kernel)
     archive.add_file("bin/sparse-copy", guest_program("sparse_copy"))
     archive.add_file("init", HERE / "guest/init-raw")
     archive.write(output)

@@ -30,6 +30,7 @@ LOW_LIMIT = 0xB0000000
 LOW_SIZE = 0x80000000
 HIGH_START = 1 << 32
 GIGANTIC_CMDLINE = ("hugepagesz=1G", "hugepages=1", "hugepagesz=2M", "default_hugepagesz=2M")
+GUEST_CMDLINE = ("root=/dev/vda", "ro", "systemd.show_status=false", "systemd.log_level=warning")
 BALLOON_MARK = MARK + "balloon wanted"
 RAM_PREFIX = "dumpwright-ram-"
 
@@ -58,6 +59,7 @@ class Machine:
     def __init__(self, cell: Cell, work: Path) -> None:
         self.cell = cell
         self.console = work / "console.txt"
+        self.second_console = work / "console-2.txt"
         self.dump_disk = work / "dump.img"
         self.dump_drive = f"file={self.dump_disk},format=raw,if=virtio,cache=unsafe"  # as QEMU's -drive has it
         self._scratch_disk = work / "scratch.img"
@@ -100,13 +102,14 @@ class Machine:
     def make_disks(self, scratch: Path | None = None) -> None:
         """The disk of the first kernel, empty or the given image, which the guest may change, and the one that
         receives the dump."""
-        _make_disk(self.dump_disk, self.cell.file_system, 2 * self.cell.memory_mib + 256, DUMP_UUID)
+        size_mib = 0 if self.cell.file_system == "root" else 2 * self.cell.memory_mib + 256
+        _make_disk(self.dump_disk, self.cell.file_system, size_mib, DUMP_UUID)
         if scratch is None:
             _make_disk(self._scratch_disk, "ext4", 1024, "random")
         else:
             self._scratch_disk = scratch
 
-    def _command(self, kernel: Kernel, initrd: Path) -> list[str]:
+    def _memory(self) -> list[str]:
         cell = self.cell
         memory: list[str] = []
         for node, (file, size) in enumerate(self._backends()):
@@ -116,6 +119,11 @@ class Machine:
                 memory += ["-numa", f"node,nodeid={node},memdev=ram{node}"]
                 for cpu in cpus:
                     memory += ["-numa", f"cpu,node-id={node},socket-id={cpu}"]
+        return memory
+
+    def _command(self, kernel: Kernel, initrd: Path, console: Path, memory: list[str]) -> list[str]:
+        cell = self.cell
+        memory = list(memory)
         machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
         if cell.balloon_mib:
             memory += ["-device", "virtio-balloon-pci", "-qmp", f"unix:{self._monitor()},server=on,wait=off"]
@@ -123,7 +131,7 @@ class Machine:
         nic = (["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="] if cell.server
                else ["-nic", "none"])
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
-                   f"crashkernel={cell.crashkernel}",
+                   f"crashkernel={cell.crashkernel}", *(GUEST_CMDLINE if cell.guest else ()),
                    *(f"memmap={size}M${first}M" for first, size in cell.holes),
                    *(GIGANTIC_CMDLINE if cell.gigantic else ()), *cell.cmdline]
         # setpriv: no QEMU outlives a harness that was killed.
@@ -131,7 +139,7 @@ class Machine:
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", f"{cell.cpus},sockets={cell.cpus}", "-m", f"{cell.memory_mib}M", *memory,
-                *nic, "-chardev", f"file,id=console,path={self.console}",
+                *nic, "-chardev", f"file,id=console,path={console}",
                 "-serial", "chardev:console",
                 "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
                 "-drive", self.dump_drive,
@@ -162,12 +170,32 @@ class Machine:
         """From power-on to power-off. Raises HarnessError if the guest does anything but the plan."""
         if shutil.which("qemu-system-x86_64") is None:
             raise HarnessError(f"qemu-system-x86_64 is missing; run {HERE}/install-packages")
-        self.console.write_bytes(b"")
+        start = self._start(self._command(kernel, initrd, self.console, self._memory()), self.console)
+        return self._follow(start)
+
+    def _start(self, command: list[str], console: Path) -> float:
+        """When it was started."""
+        console.write_bytes(b"")
         with open(self._log, "wb") as log:
             start = time.monotonic()
-            self._process = subprocess.Popen(self._command(kernel, initrd), stdin=subprocess.DEVNULL,
-                                             stdout=log, stderr=log)
-        return self._follow(start)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return start
+
+    def run_again(self, kernel: Kernel, initrd: Path) -> None:
+        """The next boot of the same disks, in memory of its own: ram() stays what it was at the panic. Raises
+        HarnessError unless it ends by itself, without anything unplanned."""
+        memory = ["-object", f"memory-backend-ram,id=ram0,size={self.cell.memory_mib * MIB}"]
+        start = self._start(self._command(kernel, initrd, self.second_console, memory), self.second_console)
+        assert self._process is not None
+        ended = False
+        while not ended:
+            ended = self._process.poll() is not None
+            text = self.second_console.read_text(errors="replace")
+            if found := UNPLANNED.search(text):
+                self._fail(f"the second boot said '{found.group()}'", self.second_console)
+            if time.monotonic() - start > self.cell.time_limit_s:
+                self._fail(f"the second boot is still running after {self.cell.time_limit_s} s", self.second_console)
+            time.sleep(0.05)
 
     def _follow(self, start: float) -> Outcome:
         assert self._process is not None
@@ -206,15 +234,15 @@ class Machine:
         if MARK + "failed" in after:
             self._fail("the guest reported a failure after the panic")
 
-    def _fail(self, what: str) -> None:
-        raise HarnessError(f"{what}\n--- the console's last lines ({self.console}):\n"
-                           + tail(self.console, 40))
+    def _fail(self, what: str, console: Path | None = None) -> None:
+        console = console or self.console
+        raise HarnessError(f"{what}\n--- the console's last lines ({console}):\n" + tail(console, 40))
 
 
 def _make_disk(path: Path, file_system: str, size_mib: int, uuid: str) -> None:
     with open(path, "wb") as file:
         file.truncate(size_mib * MIB)
-    if file_system == "none":
+    if file_system in ("none", "root"):
         return
     make = {"ext4": ["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-E", "lazy_itable_init=1"],
             "xfs": ["mkfs.xfs", "-q", "-m", f"uuid={uuid}"]}

@@ -18,7 +18,8 @@ from harness.compile import host_program
 from harness.compared import check_compared
 from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
-from harness.machine import Machine
+from harness.installed import build_boot_initrd, check_second_boot, install, make_root_disk
+from harness.machine import Machine, Outcome
 from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump, saved_bytes
 from harness.sent import check_sent
@@ -67,7 +68,27 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Ser
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
     done += check_sent(cell, dump, console, server)
+    if cell.guest:
+        done.append(check_second_boot(machine))
     return done + check_cell(cell, machine, work, truth, seed)
+
+
+def _run_first(cell: Cell, server: Server | None, machine: Machine, work: Path) -> tuple[Kernel, Outcome, Path]:
+    """To the end of the capture. Also returns the disk that received the dump."""
+    if not cell.guest:
+        kernel, first = _prepare(cell, server, work)
+        machine.make_disks()
+        with logged_disk(cell, machine, work):
+            return kernel, machine.run(kernel, first), machine.dump_disk
+    kernel = fetch_kernel(cell.kernel)
+    root_disk = make_root_disk(cell, work)
+    install(cell, server, kernel, root_disk, work)
+    machine.make_disks(root_disk)
+    first = work / "first.img"
+    build_boot_initrd(kernel, first)
+    outcome = machine.run(kernel, first)
+    machine.run_again(kernel, first)
+    return kernel, outcome, root_disk if cell.file_system == "root" else machine.dump_disk
 
 
 def _keep_ram(machine: Machine, work: Path) -> None:
@@ -77,7 +98,7 @@ def _keep_ram(machine: Machine, work: Path) -> None:
 
 def _remove_bulk(work: Path) -> None:
     """What a passed cell leaves behind is its console, crash's output and small files."""
-    for folder in ("saved", "server"):
+    for folder in ("saved", "server", "overlay"):
         shutil.rmtree(work / folder, ignore_errors=True)
     for pattern in ("*.img", "ram*", "disk.log"):
         for path in work.glob(pattern):
@@ -86,16 +107,13 @@ def _remove_bulk(work: Path) -> None:
 
 def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Result) -> None:
     with server_for(cell, work) as server, Machine(cell, work) as machine:
-        kernel, first = _prepare(cell, server, work)
+        kernel, outcome, disk = _run_first(cell, server, machine, work)
         result.kernel = kernel.kver
-        machine.make_disks()
-        with logged_disk(cell, machine, work):
-            outcome = machine.run(kernel, first)
         result.panic_s = outcome.panic_s
         result.capture_s = outcome.poweroff_s - outcome.panic_s
         if keep:
             _keep_ram(machine, work)
-        dump = get_dump(cell, machine.dump_disk, server, work)
+        dump = get_dump(cell, disk, server, work)
         result.dump_bytes = saved_bytes(dump)
         result.checks = _check(cell, kernel, dump, machine, server, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]

@@ -26,7 +26,7 @@ def extract(file_system: str, dump_disk: Path, work: Path) -> Path:
     saved.mkdir()
     if file_system == "none":
         _take_off(dump_disk, saved / "crash")
-    elif file_system != "ext4":
+    elif file_system not in ("ext4", "root"):
         copy_crash(file_system, dump_disk, saved)
     else:
         _extract_ext4(dump_disk, saved)

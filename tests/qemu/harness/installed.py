@@ -1,0 +1,124 @@
+"""Guests that are a whole Debian system, with dumpwright installed in them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from harness.base import HERE, ROOT, HarnessError, run_tool
+from harness.cells import Cell
+from harness.checks import Check
+from harness.compile import guest_program
+from harness.cpio import Archive
+from harness.initrds import DUMP_UUID, Kernel, add_busybox, add_modules, fill_with_guest_load
+from harness.machine import MARK, Machine
+from harness.servers import Server
+
+# The root file system of fetch-guest.
+ROOT_UUID = "d0d0d0d0-0000-4000-8000-000000000002"
+WELL = MARK + "second boot is well"
+FILES = Path("etc/dumpwright")  # keys of targets, in the guest
+STATE = Path("var/lib/dumpwright-test")
+
+# In a mount namespace of its own: nothing stays mounted, whatever happens.
+_INSTALL = """
+set -e
+mount -o loop "$1" "$2"
+DESTDIR=$2 cmake --install "$3" --prefix /usr >/dev/null
+cp -a "$4"/. "$2"/
+mkdir -p "$2/usr/lib/modules" "$2/boot"
+cp -a "$5/lib/modules/$6" "$2/usr/lib/modules/"
+cp -L "$5"/boot/*"$6" "$2/boot/"
+chroot "$2" systemctl enable --quiet dumpwright-kdump.service dumpwright-test.service
+umount "$2"
+"""
+
+_UNIT = """[Unit]
+Description=What the test does
+After=multi-user.target
+[Service]
+ExecStart=/var/lib/dumpwright-test/crash-guest
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/console
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def make_root_disk(cell: Cell, work: Path) -> Path:
+    """A copy of the cached system, which the guest may change."""
+    built = Path(run_tool([HERE / "fetch-guest", cell.guest], timeout_s=1800).strip())
+    disk = work / "root.img"
+    run_tool(["cp", "--sparse=always", built / "root.img", disk], timeout_s=120)
+    return disk
+
+
+def target(cell: Cell, server: Server | None) -> str:
+    if server:
+        return server.target
+    return {"root": f"dev:UUID={ROOT_UUID}:/crash", "none": "raw:/dev/vdb"}.get(
+        cell.file_system, f"dev:UUID={DUMP_UUID}:/crash")
+
+
+def _config(cell: Cell, server: Server | None, files: Path) -> str:
+    lines = [f"target {target(cell, server)}", f"dump_level {cell.dump_level}", f"compress {cell.compress}",
+             f"initrd {cell.initrd}", "final_action reboot", "failure_action poweroff", *cell.config]
+    for line in server.config if server else ():
+        key, path = line.split(" ", 1)
+        files.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, files)
+        lines.append(f"{key} /{FILES}/{Path(path).name}")
+    return "\n".join(lines) + "\n"
+
+
+def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
+    """What comes into the guest besides dumpwright and the kernel."""
+    tree = work / "overlay"
+    shutil.rmtree(tree, ignore_errors=True)
+    state = tree / STATE
+    state.mkdir(parents=True)
+    (tree / "etc/systemd/system").mkdir(parents=True)
+    (tree / "etc/systemd/system/dumpwright-test.service").write_text(_UNIT)
+    (tree / "etc/dumpwright.conf").write_text(_config(cell, server, tree / FILES))
+    (tree / "etc/dumpwright.conf").chmod(0o600)
+    shutil.copy(HERE / "guest/crash-guest", state)
+    (tree / "usr/bin").mkdir(parents=True)
+    shutil.copy(guest_program("guest_load"), tree / "usr/bin/guest-load")
+    fill = state / "fill"
+    fill.write_text(fill_with_guest_load(cell))
+    fill.chmod(0o755)
+    dumps = "/crash/*/vmcore" if cell.file_system == "root" and not server else ""
+    (state / "settings").write_text(f"DUMPS='{dumps}'\n")
+    return tree
+
+
+def install(cell: Cell, server: Server | None, kernel: Kernel, disk: Path, work: Path) -> None:
+    """As root: mounting needs it."""
+    mount_point = work / "mounted"
+    mount_point.mkdir(exist_ok=True)
+    if not (ROOT / "build/static/dumpwright").exists():
+        raise HarnessError("build/static/dumpwright is missing; build dumpwright first")
+    run_tool(["unshare", "--mount", "--propagation", "private", "sh", "-c", _INSTALL, "install", disk, mount_point,
+              ROOT / "build/static", _overlay(cell, server, work), kernel.root, kernel.kver], timeout_s=120)
+
+
+def build_boot_initrd(kernel: Kernel, output: Path) -> None:
+    """Mounts the root disk; the same for both boots. Debian's own would take longer."""
+    archive = Archive()
+    add_busybox(archive)
+    add_modules(archive, kernel)
+    archive.add_file("init", HERE / "guest/init-guest")
+    archive.write(output)
+
+
+def check_second_boot(machine: Machine) -> Check:
+    """After the capture kernel's final action the system boots again, finds the dump and is ready for the next."""
+    first = machine.console.read_text(errors="replace")
+    second = machine.second_console.read_text(errors="replace")
+    wrong = []
+    if "final action: reboot" not in first:
+        wrong.append("the capture kernel did not say 'final action: reboot'")
+    if WELL not in second:
+        wrong.append(f"the second boot did not say '{WELL}'")
+    return Check("second boot", wrong, "\n".join(line for line in second.splitlines() if "intact" in line or MARK in line))

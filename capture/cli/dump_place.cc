@@ -134,8 +134,9 @@ Result<std::optional<InterruptedDump>> look_at_journal(DumpStore& store, const s
 }
 
 // What the run that wrote the dump may have left to do behind its name. A dump is whole without it.
-void finish_report(DumpStore& store, const DumpPlace& place) {
-  store.remove_leftovers(place.name, kReportName);
+void finish_up(DumpStore& store, const DumpPlace& place, std::string_view dump) {
+  if (dump.ends_with(kIncompleteSuffix)) dump.remove_suffix(kIncompleteSuffix.size());
+  store.remove_leftovers(place.name, std::string(dump), kReportName);
   Status said = say_complete(store, place.name);
   if (!said.ok()) print_warning(said.error());
 }
@@ -172,7 +173,7 @@ Result<DumpPlace> find_dump_place(DumpStore& store, const CrashToPlace& crash,
     if (dump == Found::kOther) continue;
     if (dump == Found::kWhole) {
       if (!sealed) DW_TRY(seal(store, place, found.file));
-      finish_report(store, place);
+      finish_up(store, place, found.file);
       place.saved_already = true;
       place.interrupted.reset();
       return place;

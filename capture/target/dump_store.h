@@ -55,8 +55,10 @@ class DumpStore {
   // Writes or replaces a small file in the dump folder `name`, made if missing. Durable on return.
   virtual Status put_file(const std::string& name, const char* file, Bytes content) = 0;
 
-  // Removes what a run that was cut off left beside the small file `file` of the dump `name`.
-  virtual void remove_leftovers(const std::string& /*name*/, const char* /*file*/) {}
+  // Removes what a run that was cut off left beside the sealed dump `dump` of the folder `name`,
+  // and beside its small file `file`.
+  virtual void remove_leftovers(const std::string& /*name*/, const std::string& /*dump*/,
+                                const char* /*file*/) {}
 
   // Gives the published dump `file` (FILE.incomplete) its final name: all but that was done.
   virtual Status seal_finished(const std::string& name, const std::string& file) = 0;

@@ -59,7 +59,8 @@ Status FileStore::put_file(const std::string& name, const char* file, Bytes cont
   return with_hint(Error(done.error()).on(display(name) + "/" + file));
 }
 
-void FileStore::remove_leftovers(const std::string& name, const char* file) {
+void FileStore::remove_leftovers(const std::string& name, const std::string& /*dump*/,
+                                 const char* file) {
   Result<Fd> folder = open_file_at(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY);
   if (folder.ok()) ReservedFile::remove_spares(folder->get(), file);
 }

@@ -21,7 +21,8 @@ class FileStore : public DumpStore {
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;
   Status put_file(const std::string& name, const char* file, Bytes content) override;
-  void remove_leftovers(const std::string& name, const char* file) override;
+  void remove_leftovers(const std::string& name, const std::string& dump,
+                        const char* file) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
   [[nodiscard]] std::string display(const std::string& name) const override {
     return directory_ + "/" + name;

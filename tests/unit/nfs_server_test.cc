@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "capture/base/clock.h"
 #include "capture/target/nfs/nfs_file.h"
 #include "capture/target/nfs/nfs_status.h"
+#include "capture/target/server/server_store.h"
 #include "tests/fault/file_server_contract.h"
 #include "tests/unit/support/nfs_server.h"
 #include "tests/unit/support/time_limit.h"
@@ -185,6 +187,45 @@ TEST_CASE("NFS: a rename that was cut off between its two steps is brought to it
     require_ok(server->rename("a", "b"));
     CHECK(tree_of(nfs.data()) == std::vector<std::string>{"b"});
     require_ok(server->remove("b"));
+  }
+}
+
+TEST_CASE("NFS: a dump keeps no second name of a rename that was cut off") {
+  TimeLimit limit(300);
+  TestNfs nfs;
+  FOR_EACH_VERSION(version) {
+    CAPTURE(version);
+    ServerStore store(opened(address_of(nfs, version)));
+    {
+      auto target = std::move(store.create("host-1", "vmcore").value());
+      require_ok(target->write_at(0, bytes("dump")));
+      require_ok(target->sync());
+      require_ok(target->publish());
+    }
+    auto second_name = [&](const std::string& name, const std::string& other) {
+      REQUIRE(::link((nfs / ("host-1/" + name)).c_str(), (nfs / ("host-1/" + other)).c_str()) == 0);
+    };
+    auto names = [&] { return tree_of(nfs / "host-1"); };
+    second_name("vmcore.incomplete", "vmcore.new");
+    require_ok(store.reopen("host-1", "vmcore"));
+    CHECK(names() == std::vector<std::string>{"vmcore.incomplete", "vmcore.sums"});
+
+    // A file of its own stays.
+    write_file(nfs / "host-1/vmcore.new", "other");
+    require_ok(store.reopen("host-1", "vmcore"));
+    CHECK(read_file(nfs / "host-1/vmcore.new") == "other");
+    REQUIRE(::unlink((nfs / "host-1/vmcore.new").c_str()) == 0);
+
+    require_ok(store.seal_finished("host-1", "vmcore.incomplete"));
+    second_name("vmcore", "vmcore.incomplete");
+    store.remove_leftovers("host-1", "vmcore", "vmcore.json");
+    CHECK(names() == std::vector<std::string>{"vmcore", "vmcore.sums"});
+    CHECK(read_file(nfs / "host-1/vmcore") == "dump");
+
+    write_file(nfs / "host-1/vmcore.incomplete", "other");
+    store.remove_leftovers("host-1", "vmcore", "vmcore.json");
+    CHECK(read_file(nfs / "host-1/vmcore.incomplete") == "other");
+    std::filesystem::remove_all(nfs / "host-1");
   }
 }
 

@@ -142,7 +142,7 @@ TEST_CASE("server store: what a run that was cut off left beside a small file is
   Place place;
   for (const char* file : {"report", "report.new", "report.spare", "other.new"})
     place.put(std::string("host-1/") + file, "text");
-  place.store.remove_leftovers("host-1", "report");
+  place.store.remove_leftovers("host-1", "vmcore", "report");
   CHECK(place.dir.tree() ==
         std::vector<std::string>{"host-1", "host-1/other.new", "host-1/report"});
 }

@@ -208,6 +208,20 @@ Status NfsServer::rename_file(const Place& from, const NfsEntry& file, const Pla
   return protocol_->remove(from.directory, from.name, false);
 }
 
+Status NfsServer::finish_rename(const std::string& from, const std::string& to) {
+  DW_ASSIGN(Place source, place_of(from));
+  DW_ASSIGN(Place target, place_of(to));
+  auto first = protocol_->look_up(source.directory, source.name);
+  if (!first.ok())
+    return first.error().errno_value() == ENOENT ? Status() : told(first.error(), from);
+  auto second = protocol_->look_up(target.directory, target.name);
+  if (!second.ok())
+    return second.error().errno_value() == ENOENT ? Status() : told(second.error(), to);
+  bool two_names_of_a_file =
+      first->entry.kind == ServerEntry::Kind::kFile && same(first->handle, second->handle);
+  return two_names_of_a_file ? remove(from) : Status();
+}
+
 // Directories, and files where the server's file system has no second names: somebody else may take
 // the name between the two steps.
 Status NfsServer::rename_other(const Place& from, const Place& to) {

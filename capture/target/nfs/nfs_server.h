@@ -22,6 +22,7 @@ class NfsServer final : public FileServer {
   Status make_directory(const std::string& path) override;
   Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) override;
   Status rename(const std::string& from, const std::string& to) override;
+  Status finish_rename(const std::string& from, const std::string& to) override;
   Status replace(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Status remove_directory(const std::string& path) override;

@@ -121,6 +121,12 @@ class FileServer {
   virtual Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) = 0;
   // EEXIST if anything has the name `to`.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
+  // Where rename() takes two steps, and one was cut off between them, both names are there. If they
+  // are one file, this takes the first; otherwise, and where rename() has one step, it does
+  // nothing.
+  virtual Status finish_rename(const std::string& /*from*/, const std::string& /*to*/) {
+    return {};
+  }
   virtual Status replace(const std::string& from, const std::string& to) = 0;
   // The same of the open file `from`, of which nothing is on its way: its new name is durable then.
   virtual Status rename_open(const std::string& from, const std::string& to, ServerFile& file);

@@ -48,7 +48,10 @@ Status ServerStore::put_file(const std::string& name, const char* file, Bytes co
   return put.ok() ? put : failed(put.error(), path);
 }
 
-void ServerStore::remove_leftovers(const std::string& name, const char* file) {
+void ServerStore::remove_leftovers(const std::string& name, const std::string& dump,
+                                   const char* file) {
+  std::string path = name + "/" + dump;
+  (void)server_->finish_rename(path + std::string(kIncompleteSuffix), path);
   RemoteSmallFile::remove_spares(*server_, name + "/" + file);
 }
 

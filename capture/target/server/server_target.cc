@@ -136,6 +136,10 @@ Result<std::unique_ptr<ServerTarget>> ServerTarget::reopen(FileServer& server,
   std::unique_ptr<ServerTarget> target(new ServerTarget(server, name, file));
   target->current_name_ = incomplete_name(file);
   DW_TRY(target->told(target->open_dump(Open::kReadWrite)));
+  // A name that stays does no harm to the dump.
+  Status one_name =
+      server.finish_rename(target->at(kStagedName), target->at(target->current_name_));
+  if (!one_name.ok() && is_lost(one_name.error())) DW_TRY(target->told(one_name));
   Status opened = target->open_sums(Open::kReadWrite);
   if (!opened.ok() && opened.error().errno_value() == ENOENT)
     opened = target->open_sums(Open::kCreate);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 using namespace dw;
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 namespace {
@@ -78,6 +79,25 @@ TEST_CASE("sftp: what a server says that it can") {
                       "fsync"sv)
                   .ok());
   CHECK_FALSE(version("\x65\0\0\0\3"sv).ok());
+}
+
+TEST_CASE("sftp: what only OpenSSH's own server can") {
+  auto version = [](std::string_view message) {
+    return parse_sftp_version(bytes(message)).value();
+  };
+  constexpr std::string_view kFsync =
+      "\0\0\0\x11"
+      "fsync@openssh.com\0\0\0\1"
+      "1"sv;
+  constexpr std::string_view kLimits =
+      "\0\0\0\x12"
+      "limits@openssh.com\0\0\0\1"
+      "1"sv;
+  std::string begin = "\2\0\0\0\3"s;
+  CHECK_FALSE(version(begin).like_openssh());
+  CHECK_FALSE(version(begin + std::string(kFsync)).like_openssh());
+  CHECK_FALSE(version(begin + std::string(kLimits)).like_openssh());
+  CHECK(version(begin + std::string(kFsync) + std::string(kLimits)).like_openssh());
 }
 
 TEST_CASE("sftp: messages come in pieces of any size") {

@@ -73,8 +73,11 @@ class SftpConnection final : private ByteSink {
   static constexpr uint32_t kUnknown = UINT32_MAX;
   [[nodiscard]] uint32_t round_trip_us() const { return round_trip_us_; }
 
-  // An OpenSSH server does what it is asked one after the other.
-  [[nodiscard]] bool works_in_order() const { return session_->is_openssh(); }
+  // OpenSSH's sftp-server does what it is asked one after the other. Behind an OpenSSH sshd another
+  // one may stand.
+  [[nodiscard]] bool works_in_order() const {
+    return session_->is_openssh() && abilities_.like_openssh();
+  }
 
   Status ping();
   // When the question that has no answer yet was asked.

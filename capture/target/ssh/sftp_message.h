@@ -104,6 +104,9 @@ struct SftpAbilities {
   bool posix_rename = false;
   bool statvfs = false;
   bool limits = false;
+
+  // Has both of two extensions that hardly any server but OpenSSH's sftp-server has.
+  [[nodiscard]] bool like_openssh() const { return fsync && limits; }
 };
 
 // The answer to kInit. Error kUnsupported: another version.

@@ -1,7 +1,6 @@
 #include "capture/cli/announcement.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -18,7 +17,27 @@ namespace dw {
 
 namespace {
 
-std::atomic<unsigned> running_tries = 0;
+// The targets that threads are at, one entry for each. It stays when the program ends before them.
+struct Running {
+  std::mutex mutex;
+  std::vector<std::string> targets;  // guarded by mutex
+};
+
+Running& running() {
+  static auto* all = new Running;
+  return *all;
+}
+
+void note_running(const std::string& target) {
+  std::lock_guard lock(running().mutex);
+  running().targets.push_back(target);
+}
+
+void note_end(const std::string& target) {
+  std::lock_guard lock(running().mutex);
+  std::vector<std::string>& targets = running().targets;
+  targets.erase(std::ranges::find(targets, target));
+}
 
 // What the round's threads share with who waits for them, and keep if nobody waits any more.
 struct Round {
@@ -33,6 +52,7 @@ struct Round {
 struct Try {
   std::shared_ptr<Round> round;
   size_t number;
+  std::string target;
   TargetAddress address;
   StoreOptions stores;
   Resume resume;
@@ -58,7 +78,8 @@ Result<Announced> put(const Try& attempt) {
   // The report of a dump that will be gone on with says more.
   announced.put = place.interrupted.has_value();
   if (announced.put) return announced;
-  DW_TRY(store->put_file(place.name, kReportName, std::as_bytes(std::span(attempt.text))));
+  DW_TRY(store->put_file(place.name, kReportName, std::as_bytes(std::span(attempt.text)),
+                         [&] { return !is_over(*attempt.round); }));
   announced.put = true;
   return announced;
 }
@@ -76,11 +97,11 @@ void answer(const Try& attempt, const Result<Announced>& announced) {
 }
 
 void run_try(void* raw) {
-  {
-    std::unique_ptr<Try> attempt(static_cast<Try*>(raw));
-    answer(*attempt, put(*attempt));
-  }
-  --running_tries;
+  std::unique_ptr<Try> attempt(static_cast<Try*>(raw));
+  answer(*attempt, put(*attempt));
+  std::string target = std::move(attempt->target);
+  attempt.reset();
+  note_end(target);
 }
 
 // None of the limits of one step may be longer than that of all.
@@ -97,6 +118,7 @@ Status start_try(const Capture& capture, const Job& job, const std::shared_ptr<R
                  size_t number, const std::string& text, uint64_t limit_ms) {
   auto attempt = std::make_unique<Try>(Try{.round = round,
                                            .number = number,
+                                           .target = job.target,
                                            .address = job.address,
                                            .stores = hurried(capture.options.stores, limit_ms),
                                            .resume = capture.options.resume,
@@ -105,12 +127,12 @@ Status start_try(const Capture& capture, const Job& job, const std::shared_ptr<R
                                            .text = text});
   attempt->notes.assign(attempt->crash.notes.begin(), attempt->crash.notes.end());
   attempt->crash.notes = attempt->notes;
-  ++running_tries;
+  note_running(job.target);
   Status started = start_detached_thread(run_try, attempt.get());
   if (started.ok())
     (void)attempt.release();  // run_try() deletes it
   else
-    --running_tries;
+    note_end(job.target);
   return started;
 }
 
@@ -136,6 +158,14 @@ std::vector<Announced> announce(const Capture& capture, std::span<const Job* con
   return round->results;
 }
 
-bool announcements_running() { return running_tries > 0; }
+bool announcements_running() {
+  std::lock_guard lock(running().mutex);
+  return !running().targets.empty();
+}
+
+bool announcement_running(const std::string& target) {
+  std::lock_guard lock(running().mutex);
+  return std::ranges::find(running().targets, target) != running().targets.end();
+}
 
 }  // namespace dw

@@ -30,5 +30,7 @@ std::vector<Announced> announce(const Capture& capture, std::span<const Job* con
 // Whether a thread was left behind that is still at it. A program that ends meanwhile must not take
 // apart what such a thread uses: _exit().
 [[nodiscard]] bool announcements_running();
+// Whether one was left behind in this target, as it was asked for: a partition is busy meanwhile.
+[[nodiscard]] bool announcement_running(const std::string& target);
 
 }  // namespace dw

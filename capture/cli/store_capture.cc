@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "capture/cli/announcement.h"
 #include "capture/cli/capture_report.h"
 #include "capture/cli/capture_sizing.h"
 #include "capture/cli/dump_description.h"
@@ -55,7 +56,7 @@ class StoreCapture {
     for (bool lost = false;; lost = true) {
       Result<Outcome> outcome = on_one_connection();
       // A server that comes up again may refuse first: logins, or what is not mounted there yet.
-      if (outcome.ok() || (!lost && !is_lost(outcome.error()))) return outcome;
+      if (outcome.ok() || (!lost && !may_go_well(outcome.error()))) return outcome;
       print_warning(outcome.error());
       if (!clock.wait(pages_)) return give_up(clock, outcome.error());
       print_message("%s: trying again", job_->target.c_str());
@@ -66,6 +67,11 @@ class StoreCapture {
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
 
  private:
+  // The next time. A partition is busy as long as an announcement of ours hangs in it.
+  [[nodiscard]] bool may_go_well(const Error& error) const {
+    return is_lost(error) || (error.errno_value() == EBUSY && announcement_running(job_->target));
+  }
+
   Result<Outcome> on_one_connection() {
     DW_ASSIGN(std::unique_ptr<DumpStore> store,
               open_store(job_->address, capture_->options.stores));

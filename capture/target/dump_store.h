@@ -11,6 +11,7 @@
 #include "capture/base/byte_source.h"
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/still_wanted.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -53,7 +54,10 @@ class DumpStore {
                                                         const std::string& file) = 0;
 
   // Writes or replaces a small file in the dump folder `name`, made if missing. Durable on return.
-  virtual Status put_file(const std::string& name, const char* file, Bytes content) = 0;
+  // It does not get in the way of a Target that reserved the same file meanwhile. Error kTimeout,
+  // and nothing has changed, if it is not `wanted` any more when it would get its name.
+  virtual Status put_file(const std::string& name, const char* file, Bytes content,
+                          const StillWanted& wanted = {}) = 0;
 
   // Removes what a run that was cut off left beside the sealed dump `dump` of the folder `name`,
   // and beside its small file `file`.

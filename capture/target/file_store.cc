@@ -45,14 +45,15 @@ Result<std::unique_ptr<ByteSource>> FileStore::open_file(const std::string& name
   return std::unique_ptr<ByteSource>(std::move(source));
 }
 
-Status FileStore::put_file(const std::string& name, const char* file, Bytes content) {
+Status FileStore::put_file(const std::string& name, const char* file, Bytes content,
+                           const StillWanted& wanted) {
   auto put = [&]() -> Status {
     if (::mkdirat(root_.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
       return Error::from_errno("cannot make the folder");
     DW_ASSIGN(Fd folder,
               open_file_at(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     DW_TRY(sync_fd(root_.get(), "cannot sync the directory"));
-    return ReservedFile::put_once(folder.get(), file, content);
+    return ReservedFile::put_once(folder.get(), file, content, wanted);
   };
   Status done = put();
   if (done.ok()) return done;

@@ -45,16 +45,16 @@ Status ReservedFile::reserve(const std::string& spare) const {
 }
 
 Status ReservedFile::put(Bytes content) {
-  DW_TRY(write_spare(content));
+  DW_TRY(write_whole(spare(), content));
   DW_TRY(swap());
   DW_TRY(sync_fd(directory_, "cannot sync the directory"));
   // Without room for the next content this one is there all the same.
-  if (bytes_ > 0) (void)reserve(spare());
+  (void)reserve(spare());
   return {};
 }
 
-Status ReservedFile::write_spare(Bytes content) {
-  DW_ASSIGN(Fd file, open_spare(directory_, spare()));
+Status ReservedFile::write_whole(const std::string& name, Bytes content) const {
+  DW_ASSIGN(Fd file, open_spare(directory_, name));
   DW_TRY(write_all_at(file.get(), content, 0));
   DW_ASSIGN(uint64_t size, file_size(file.get()));
   if (size > content.size()) {
@@ -77,10 +77,19 @@ Status ReservedFile::swap() {
   return {};
 }
 
-Status ReservedFile::put_once(int directory, const char* name, Bytes content) {
+Status ReservedFile::put_new(Bytes content, const StillWanted& wanted) const {
+  DW_TRY(write_whole(once(), content));
+  DW_TRY(check_wanted(wanted));
+  if (::renameat(directory_, once().c_str(), directory_, name_.c_str()) != 0)
+    return Error::from_errno("cannot rename");
+  return sync_fd(directory_, "cannot sync the directory");
+}
+
+Status ReservedFile::put_once(int directory, const char* name, Bytes content,
+                              const StillWanted& wanted) {
   ReservedFile file(directory, name, 0);
-  Status done = file.put(content);
-  file.remove_spares();
+  Status done = file.put_new(content, wanted);
+  if (!done.ok()) (void)::unlinkat(directory, file.once().c_str(), 0);
   return done;
 }
 
@@ -91,6 +100,8 @@ void ReservedFile::remove_spares(int directory, const char* name) {
 void ReservedFile::remove_spares() {
   (void)::unlinkat(directory_, spare().c_str(), 0);
   (void)::unlinkat(directory_, second_spare().c_str(), 0);
+  // Of a run that was cut off.
+  (void)::unlinkat(directory_, once().c_str(), 0);
 }
 
 }  // namespace dw

@@ -10,6 +10,7 @@
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/still_wanted.h"
 
 namespace dw {
 
@@ -25,8 +26,10 @@ class ReservedFile {
   // Those that another run left beside NAME.
   static void remove_spares(int directory, const char* name);
 
-  // The same without room that was made before, and with nothing left beside NAME.
-  static Status put_once(int directory, const char* name, Bytes content);
+  // The same without room that was made before, and with nothing left beside NAME: by NAME.once, so
+  // that the spares of somebody else stay. As DumpStore::put_file().
+  static Status put_once(int directory, const char* name, Bytes content,
+                         const StillWanted& wanted = {});
 
  private:
   ReservedFile(int directory, const char* name, size_t bytes)
@@ -35,8 +38,10 @@ class ReservedFile {
   [[nodiscard]] std::string spare() const { return name_ + ".new"; }
   // While there is no NAME whose space could become the next spare's.
   [[nodiscard]] std::string second_spare() const { return name_ + ".spare"; }
+  [[nodiscard]] std::string once() const { return name_ + ".once"; }
   Status reserve(const std::string& spare) const;
-  Status write_spare(Bytes content);
+  Status write_whole(const std::string& name, Bytes content) const;
+  Status put_new(Bytes content, const StillWanted& wanted) const;
   Status swap();
 
   int directory_;

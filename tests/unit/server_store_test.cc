@@ -140,7 +140,7 @@ TEST_CASE("server store: a small file is written, and replaced, and whole whenev
 
 TEST_CASE("server store: what a run that was cut off left beside a small file is removed") {
   Place place;
-  for (const char* file : {"report", "report.new", "report.spare", "other.new"})
+  for (const char* file : {"report", "report.new", "report.spare", "report.once", "other.new"})
     place.put(std::string("host-1/") + file, "text");
   place.store.remove_leftovers("host-1", "vmcore", "report");
   CHECK(place.dir.tree() ==

@@ -118,7 +118,9 @@ Result<std::unique_ptr<ByteSource>> RawStore::open_file(const std::string& name,
   return std::unique_ptr<ByteSource>(std::move(source));
 }
 
-Status RawStore::put_file(const std::string& name, const char* file, Bytes content) {
+Status RawStore::put_file(const std::string& name, const char* file, Bytes content,
+                          const StillWanted& wanted) {
+  DW_TRY(check_wanted(wanted));
   if (!holds(name)) {
     const std::optional<RawSuperblock>& there = device_.superblock();
     // Part of a dump is worth more than a file beside none.

@@ -18,11 +18,14 @@ Result<RemoteSmallFile> RemoteSmallFile::create(FileServer& server, std::string 
 
 Status RemoteSmallFile::reserve_all() {
   DW_ASSIGN(spare_, reserve(spare_path()));
-  const std::string paths[] = {path_, second_path()};
+  const std::string paths[] = {path_, second_path(), once_path()};
   std::vector<Result<ServerEntry>> entries = server_->look_at(paths);
   DW_TRY(spare_->flush());
   DW_ASSIGN(ServerEntry there, entries[0]);
   DW_ASSIGN(ServerEntry second, entries[1]);
+  // Of a run that was cut off, or of an announcement that is late.
+  DW_ASSIGN(ServerEntry once, entries[2]);
+  if (once.kind != ServerEntry::Kind::kNothing) (void)server_->remove(once_path());
   second_there_ = second.kind != ServerEntry::Kind::kNothing;
   if (there.kind != ServerEntry::Kind::kNothing) return {};
   DW_ASSIGN(second_, reserve(second_path()));
@@ -87,10 +90,18 @@ void RemoteSmallFile::next_spare() {
   if (reserved.ok()) spare_ = std::move(*reserved);
 }
 
-Status RemoteSmallFile::put_once(FileServer& server, const std::string& path, Bytes content) {
+Status RemoteSmallFile::put_new(Bytes content, const StillWanted& wanted) const {
+  DW_ASSIGN(std::unique_ptr<ServerFile> file, make(once_path()));
+  DW_TRY(file->put(content));
+  DW_TRY(check_wanted(wanted));
+  return server_->replace_open(once_path(), path_, *file);
+}
+
+Status RemoteSmallFile::put_once(FileServer& server, const std::string& path, Bytes content,
+                                 const StillWanted& wanted) {
   RemoteSmallFile file(server, path, 0);
-  Status put = file.put_last(content);
-  if (!put.ok()) (void)server.remove(file.spare_path());
+  Status put = file.put_new(content, wanted);
+  if (!put.ok()) (void)server.remove(file.once_path());
   return put;
 }
 
@@ -98,6 +109,7 @@ void RemoteSmallFile::remove_spares(FileServer& server, const std::string& path)
   RemoteSmallFile file(server, path, 0);
   file.second_there_ = true;
   file.remove_spares();
+  (void)server.remove(file.once_path());
 }
 
 void RemoteSmallFile::remove_spares() {

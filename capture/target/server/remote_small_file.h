@@ -13,6 +13,7 @@
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
 #include "capture/target/server/file_server.h"
+#include "capture/target/still_wanted.h"
 
 namespace dw {
 
@@ -28,8 +29,10 @@ class RemoteSmallFile {
   Status put_last(Bytes content);
   void remove_spares();
 
-  // The same without room that was made before, and with nothing left beside it.
-  static Status put_once(FileServer& server, const std::string& path, Bytes content);
+  // The same without room that was made before, and with nothing left beside it: by NAME.once, so
+  // that the spares of somebody else stay. As DumpStore::put_file().
+  static Status put_once(FileServer& server, const std::string& path, Bytes content,
+                         const StillWanted& wanted = {});
   // Those that another run left beside it.
   static void remove_spares(FileServer& server, const std::string& path);
 
@@ -40,6 +43,8 @@ class RemoteSmallFile {
   [[nodiscard]] std::string spare_path() const { return path_ + ".new"; }
   // While there is no NAME whose space could become the next one's.
   [[nodiscard]] std::string second_path() const { return path_ + ".spare"; }
+  [[nodiscard]] std::string once_path() const { return path_ + ".once"; }
+  Status put_new(Bytes content, const StillWanted& wanted) const;
   [[nodiscard]] Result<std::unique_ptr<ServerFile>> make(const std::string& path) const;
   // The room may be on its way.
   Result<std::unique_ptr<ServerFile>> reserve(const std::string& path) const;

@@ -40,11 +40,12 @@ Result<std::unique_ptr<ByteSource>> ServerStore::open_file(const std::string& na
   return upcast<ByteSource>(std::move(source));
 }
 
-Status ServerStore::put_file(const std::string& name, const char* file, Bytes content) {
+Status ServerStore::put_file(const std::string& name, const char* file, Bytes content,
+                             const StillWanted& wanted) {
   std::string path = name + "/" + file;
   Status made = server_->make_directory(name);
   if (!made.ok() && made.error().errno_value() != EEXIST) return failed(made.error(), name);
-  Status put = RemoteSmallFile::put_once(*server_, path, content);
+  Status put = RemoteSmallFile::put_once(*server_, path, content, wanted);
   return put.ok() ? put : failed(put.error(), path);
 }
 

@@ -20,7 +20,8 @@ class ServerStore : public DumpStore {
   Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;
-  Status put_file(const std::string& name, const char* file, Bytes content) override;
+  Status put_file(const std::string& name, const char* file, Bytes content,
+                  const StillWanted& wanted = {}) override;
   void remove_leftovers(const std::string& name, const std::string& dump,
                         const char* file) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
@@ -29,8 +30,6 @@ class ServerStore : public DumpStore {
   }
   // What one target allocates, and the server, in bytes.
   [[nodiscard]] size_t memory_bytes() const;
-
-  [[nodiscard]] ServerPromises promises() const { return server_->promises(); }
 
  private:
   [[nodiscard]] Error failed(const Error& error, const std::string& path) const;

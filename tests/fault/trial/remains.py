@@ -158,7 +158,7 @@ def check_remains(stage: Stage, target: Path, reference: Reference, seen: PagesS
         same_bytes(remains.folder, reference)
         return WHOLE
     for name in remains.names - BESIDE:
-        expect(name.endswith((".new", ".incomplete", ".spare")), f"{name} after the run was cut off")
+        expect(name.endswith((".new", ".incomplete", ".spare", ".once")), f"{name} after the run was cut off")
     if remains.incomplete is None:
         return "nothing" if not remains.names else "nothing that opens"
     verify(stage, remains.folder, 3)

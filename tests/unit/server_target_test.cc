@@ -125,7 +125,7 @@ TEST_CASE("server target: what stands under its names is neither followed nor op
   TempDir elsewhere;
   write_file(elsewhere / "file", "precious");
   std::filesystem::create_directory(place.folder);
-  for (const char* name : {"vmcore.new", "vmcore.sums", "report.new"})
+  for (const char* name : {"vmcore.new", "vmcore.sums", "report.once"})
     std::filesystem::create_symlink(elsewhere / "file", place.folder + "/" + name);
   DirectoryServer server(place.disk);
   std::unique_ptr<ServerTarget> target = publish(server);

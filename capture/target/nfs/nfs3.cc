@@ -120,9 +120,8 @@ Result<NfsEntry> Nfs3::attributes_of(const NfsHandle& handle) {
 }
 
 Result<NfsEntry> Nfs3::look_up(const NfsHandle& directory, const std::string& name) {
-  LOOKUP3args arguments{borrow(directory, name)};
-  DW_ASSIGN(XdrReader results, call(nfs_call(NFS3_LOOKUP, encoder<zdr_LOOKUP3args>(arguments)),
-                                    "cannot look for it on the server"));
+  DW_ASSIGN(XdrReader results,
+            call(look_up_call(directory, name), "cannot look for it on the server"));
   NfsEntry entry;
   entry.handle = read_handle(results);
   bool complete = read_optional_attributes(results, entry);
@@ -131,11 +130,26 @@ Result<NfsEntry> Nfs3::look_up(const NfsHandle& directory, const std::string& na
   return attributes_of(entry.handle);
 }
 
-Status Nfs3::make_directory(const NfsHandle& directory, const std::string& name) {
+NfsCall Nfs3::look_up_call(const NfsHandle& directory, const std::string& name) {
+  look_up_ = {borrow(directory, name)};
+  return nfs_call(NFS3_LOOKUP, encoder<zdr_LOOKUP3args>(look_up_));
+}
+
+std::optional<NfsEntry> Nfs3::look_up_results(XdrReader& results) {
+  NfsEntry entry;
+  entry.handle = read_handle(results);
+  return read_optional_attributes(results, entry) ? std::optional(entry) : std::nullopt;
+}
+
+Result<std::optional<NfsHandle>> Nfs3::make_directory(const NfsHandle& directory,
+                                                      const std::string& name) {
   MKDIR3args arguments{borrow(directory, name), with_mode(kDirectoryMode)};
-  DW_TRY(
-      call(nfs_call(NFS3_MKDIR, encoder<zdr_MKDIR3args>(arguments)), "cannot make the directory"));
-  return {};
+  DW_ASSIGN(XdrReader results, call(nfs_call(NFS3_MKDIR, encoder<zdr_MKDIR3args>(arguments)),
+                                    "cannot make the directory"));
+  if (!results.boolean()) return std::optional<NfsHandle>();
+  NfsHandle handle = read_handle(results);
+  if (!results.ok()) return broken_reply();
+  return std::optional(handle);
 }
 
 Result<NfsHandle> Nfs3::create(const NfsHandle& directory, const std::string& name) {
@@ -216,8 +230,9 @@ Status Nfs3::truncate(const NfsOpenFile& file, uint64_t length) {
   return {};
 }
 
-NfsCall Nfs3::write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) {
-  write_ = {borrow(file.handle), offset, count, UNSTABLE, {0, nullptr}};
+NfsCall Nfs3::write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count, Keep keep) {
+  stable_how stable = keep == Keep::kDurably ? FILE_SYNC : UNSTABLE;
+  write_ = {borrow(file.handle), offset, count, stable, {0, nullptr}};
   // What libnfs copies as no bytes must not be a null pointer.
   write_.data.data_val = write_.file.data.data_val;
   return nfs_call(NFS3_WRITE, encoder<zdr_WRITE3args>(write_));

@@ -17,7 +17,8 @@ class Nfs3 : public NfsProtocol {
   Status begin(const NfsHandle& root, uint32_t limit);
 
   Result<NfsEntry> look_up(const NfsHandle& directory, const std::string& name) override;
-  Status make_directory(const NfsHandle& directory, const std::string& name) override;
+  Result<std::optional<NfsHandle>> make_directory(const NfsHandle& directory,
+                                                  const std::string& name) override;
   Result<std::unique_ptr<NfsOpenFile>> open(const NfsHandle& directory, const std::string& name,
                                             FileServer::Open how) override;
   void close(NfsOpenFile& /*file*/) override {}
@@ -29,9 +30,11 @@ class Nfs3 : public NfsProtocol {
   Result<uint64_t> size(const NfsOpenFile& file) override;
   Status truncate(const NfsOpenFile& file, uint64_t length) override;
 
-  NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) override;
+  NfsCall look_up_call(const NfsHandle& directory, const std::string& name) override;
+  NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count, Keep keep) override;
   NfsCall commit_call(const NfsOpenFile& file) override;
   NfsCall read_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) override;
+  std::optional<NfsEntry> look_up_results(XdrReader& results) override;
   WriteResults write_results(XdrReader& results) override;
   CommitResults commit_results(XdrReader& results) override;
   ReadResults read_results(XdrReader& results) override;
@@ -40,6 +43,7 @@ class Nfs3 : public NfsProtocol {
   Result<NfsHandle> create(const NfsHandle& directory, const std::string& name);
   Result<NfsEntry> attributes_of(const NfsHandle& handle);
 
+  LOOKUP3args look_up_{};
   WRITE3args write_{};
   COMMIT3args commit_{};
   READ3args read_{};

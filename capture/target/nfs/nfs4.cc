@@ -48,26 +48,11 @@ Status Nfs4::done(Nfs4Compound& compound, const char* what) {
 }
 
 Result<NfsHandle> Nfs4::begin() {
-  Nfs4Compound compound;
-  compound.root().get_handle().get_attributes({FATTR4_LEASE_TIME});
-  DW_ASSIGN(XdrReader reader, call(compound.call(), "cannot enter the server's root directory"));
-  Nfs4Results results(reader);
-  results.expect({OP_PUTROOTFH, OP_GETFH});
-  NfsHandle root = results.handle();
-  results.expect(OP_GETATTR);
-  Nfs4Results::Attribute lease{FATTR4_LEASE_TIME, 4};
-  results.attributes({&lease});
-  if (!reader.ok()) return broken_reply();
-  lease_ms_ = std::max(lease.value * 1000, kShortestLeaseMs);
-  DW_TRY(set_client());
-  return root;
-}
-
-Status Nfs4::set_client() {
   static char netid[] = "tcp";
   static char nowhere[] = "0.0.0.0.0.0";
   std::string name = client_name();
   Nfs4Compound compound;
+  compound.root().get_handle().get_attributes({FATTR4_LEASE_TIME});
   SETCLIENTID4args& arguments = compound.add(OP_SETCLIENTID).nfs_argop4_u.opsetclientid;
   uint64_t boot = monotonic_ns();
   std::memcpy(arguments.client.verifier, &boot, sizeof(boot));
@@ -75,11 +60,18 @@ Status Nfs4::set_client() {
   arguments.callback = {0, {netid, nowhere}};
   DW_ASSIGN(XdrReader reader, call(compound.call(), "the server does not take us as a client"));
   Nfs4Results results(reader);
+  results.expect({OP_PUTROOTFH, OP_GETFH});
+  NfsHandle root = results.handle();
+  results.expect(OP_GETATTR);
+  Nfs4Results::Attribute lease{FATTR4_LEASE_TIME, 4};
+  results.attributes({&lease});
   results.expect(OP_SETCLIENTID);
   client_ = reader.u64();
   NfsVerifier verifier = results.verifier();
   if (!reader.ok()) return broken_reply();
-  return confirm_client(verifier);
+  lease_ms_ = std::max(lease.value * 1000, kShortestLeaseMs);
+  DW_TRY(confirm_client(verifier));
+  return root;
 }
 
 Status Nfs4::confirm_client(const NfsVerifier& verifier) {
@@ -89,6 +81,33 @@ Status Nfs4::confirm_client(const NfsVerifier& verifier) {
   std::memcpy(arguments.setclientid_confirm, verifier.data(), verifier.size());
   last_renewal_ms_ = monotonic_ms();
   return done(compound, "the server does not take us as a client");
+}
+
+Result<NfsHandle> Nfs4::enter(const NfsHandle& root, std::span<const std::string> names,
+                              uint32_t limit) {
+  constexpr size_t kOthers = 3;
+  if (names.size() > Nfs4Compound::kMaxOperations - kOthers)
+    return Error::from_errno("the path is too long for one step", ENAMETOOLONG);
+  Nfs4Compound compound;
+  compound.handle(root);
+  for (const std::string& name : names) compound.look_up(name);
+  compound.get_handle().get_attributes({FATTR4_TYPE, FATTR4_MAXREAD, FATTR4_MAXWRITE});
+  DW_ASSIGN(XdrReader reader, call(compound.call(), "cannot enter the directory"));
+  Nfs4Results results(reader);
+  results.expect(OP_PUTFH);
+  for (size_t i = 0; i < names.size(); ++i) results.expect(OP_LOOKUP);
+  results.expect(OP_GETFH);
+  NfsHandle handle = results.handle();
+  results.expect(OP_GETATTR);
+  Nfs4Results::Attribute type{FATTR4_TYPE, 4};
+  Nfs4Results::Attribute most_read{FATTR4_MAXREAD, 8};
+  Nfs4Results::Attribute most_written{FATTR4_MAXWRITE, 8};
+  results.attributes({&type, &most_read, &most_written});
+  if (!reader.ok()) return broken_reply();
+  if (type.value != NF4DIR) return Error::from_errno("a part of the path is no directory", ENOTDIR);
+  most_read_ = clamp_size(most_read, limit);
+  most_written_ = clamp_size(most_written, limit);
+  return handle;
 }
 
 Status Nfs4::learn_limits(const NfsHandle& directory, uint32_t limit) {
@@ -107,9 +126,20 @@ Status Nfs4::learn_limits(const NfsHandle& directory, uint32_t limit) {
 }
 
 Result<NfsEntry> Nfs4::look_up(const NfsHandle& directory, const std::string& name) {
-  Nfs4Compound compound;
-  compound.handle(directory).look_up(name).get_handle().get_attributes({FATTR4_TYPE, FATTR4_SIZE});
-  DW_ASSIGN(XdrReader reader, call(compound.call(), "cannot look for it on the server"));
+  DW_ASSIGN(XdrReader reader,
+            call(look_up_call(directory, name), "cannot look for it on the server"));
+  std::optional<NfsEntry> entry = look_up_results(reader);
+  if (!reader.ok() || !entry) return broken_reply();
+  return *entry;
+}
+
+NfsCall Nfs4::look_up_call(const NfsHandle& directory, const std::string& name) {
+  scratch_ = {};
+  scratch_.handle(directory).look_up(name).get_handle().get_attributes({FATTR4_TYPE, FATTR4_SIZE});
+  return scratch_.call();
+}
+
+std::optional<NfsEntry> Nfs4::look_up_results(XdrReader& reader) {
   Nfs4Results results(reader);
   results.expect({OP_PUTFH, OP_LOOKUP, OP_GETFH});
   NfsEntry entry;
@@ -118,17 +148,20 @@ Result<NfsEntry> Nfs4::look_up(const NfsHandle& directory, const std::string& na
   Nfs4Results::Attribute type{FATTR4_TYPE, 4};
   Nfs4Results::Attribute size{FATTR4_SIZE, 8};
   results.attributes({&type, &size});
-  if (!reader.ok() || !type.there) return broken_reply();
+  if (!reader.ok() || !type.there) return std::nullopt;
   entry.entry.kind = kind_of(type.value);
   entry.is_symlink = type.value == NF4LNK;
   if (entry.entry.kind == ServerEntry::Kind::kFile) entry.entry.size = size.value;
   return entry;
 }
 
-Status Nfs4::make_directory(const NfsHandle& directory, const std::string& name) {
+// The handle would be behind attributes and masks that are of no use here.
+Result<std::optional<NfsHandle>> Nfs4::make_directory(const NfsHandle& directory,
+                                                      const std::string& name) {
   Nfs4Compound compound;
   compound.handle(directory).make_directory(name, kDirectoryMode);
-  return done(compound, "cannot make the directory");
+  DW_TRY(done(compound, "cannot make the directory"));
+  return std::optional<NfsHandle>();
 }
 
 Result<std::unique_ptr<NfsOpenFile>> Nfs4::open(const NfsHandle& directory, const std::string& name,
@@ -264,14 +297,14 @@ Status Nfs4::truncate(const NfsOpenFile& file, uint64_t length) {
   return done(compound, "cannot change the length of the file");
 }
 
-NfsCall Nfs4::write_call(const NfsOpenFile& file, uint64_t offset, uint32_t /*count*/) {
+NfsCall Nfs4::write_call(const NfsOpenFile& file, uint64_t offset, uint32_t /*count*/, Keep keep) {
   static char no_data[1] = "";
   scratch_ = {};
   scratch_.handle(file.handle);
   WRITE4args& arguments = scratch_.add(OP_WRITE).nfs_argop4_u.opwrite;
   arguments.stateid = state_of(file);
   arguments.offset = offset;
-  arguments.stable = UNSTABLE4;
+  arguments.stable = keep == Keep::kDurably ? FILE_SYNC4 : UNSTABLE4;
   arguments.data = {0, no_data};
   return scratch_.call();
 }

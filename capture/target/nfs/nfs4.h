@@ -13,11 +13,16 @@ class Nfs4 final : public NfsProtocol {
 
   // Makes us known to the server; to be called first. Its root directory.
   Result<NfsHandle> begin();
+  // The directory `names` lead to, with the sizes that the server likes there, in one step. Where
+  // that does not work, look_up() and learn_limits() tell why.
+  Result<NfsHandle> enter(const NfsHandle& root, std::span<const std::string> names,
+                          uint32_t limit);
   // Asks for the sizes that the server likes in this directory. `limit`: at most so much.
   Status learn_limits(const NfsHandle& directory, uint32_t limit);
 
   Result<NfsEntry> look_up(const NfsHandle& directory, const std::string& name) override;
-  Status make_directory(const NfsHandle& directory, const std::string& name) override;
+  Result<std::optional<NfsHandle>> make_directory(const NfsHandle& directory,
+                                                  const std::string& name) override;
   Result<std::unique_ptr<NfsOpenFile>> open(const NfsHandle& directory, const std::string& name,
                                             FileServer::Open how) override;
   void close(NfsOpenFile& file) override;
@@ -30,9 +35,11 @@ class Nfs4 final : public NfsProtocol {
   Status truncate(const NfsOpenFile& file, uint64_t length) override;
   void keep_alive() override;
 
-  NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) override;
+  NfsCall look_up_call(const NfsHandle& directory, const std::string& name) override;
+  NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count, Keep keep) override;
   NfsCall commit_call(const NfsOpenFile& file) override;
   NfsCall read_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) override;
+  std::optional<NfsEntry> look_up_results(XdrReader& results) override;
   WriteResults write_results(XdrReader& results) override;
   CommitResults commit_results(XdrReader& results) override;
   ReadResults read_results(XdrReader& results) override;
@@ -50,7 +57,6 @@ class Nfs4 final : public NfsProtocol {
   static const stateid4& state_of(const NfsOpenFile& file) {
     return static_cast<const OpenFile&>(file).state;
   }
-  Status set_client();
   Status confirm_client(const NfsVerifier& verifier);
   Status confirm_open(OpenFile& file);
   // The call, and an error if it was not done, for results that nobody needs.

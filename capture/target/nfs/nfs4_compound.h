@@ -23,7 +23,7 @@ struct Nfs4Mask {
 
 class Nfs4Compound {
  public:
-  static constexpr size_t kMaxOperations = 8;
+  static constexpr size_t kMaxOperations = 16;
 
   Nfs4Compound& root();
   Nfs4Compound& handle(const NfsHandle& handle);

@@ -115,6 +115,18 @@ Status NfsFile::finish_commit() {
   return on_path(*commit_error_);
 }
 
+// A write and a new length that ends with it may be done in either order.
+Status NfsFile::put(Bytes content) {
+  if (content.empty() || content.size() > protocol_.most_written()) return ServerFile::put(content);
+  DW_TRY(take_error());
+  DW_TRY(traffic_.write(*this, *file_, 0, content, epoch_, NfsProtocol::Keep::kDurably));
+  on_their_way_[epoch_ % 2]++;
+  Status cut = protocol_.truncate(*file_, content.size());
+  DW_TRY(flush());
+  if (!cut.ok()) return is_lost(cut.error()) ? cut.error() : on_path(cut.error());
+  return promise_.owes_commit() ? commit() : Status();
+}
+
 void NfsFile::one_less(uint32_t epoch) {
   on_their_way_[epoch % 2]--;
   ask_commit_if_due();

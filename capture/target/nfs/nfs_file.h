@@ -22,6 +22,8 @@ class NfsPromise {
   [[nodiscard]] bool committed(const NfsVerifier& verifier, uint64_t writes);
   // Writes that were answered so far.
   [[nodiscard]] uint64_t writes() const { return writes_; }
+  // Whether something is not durable yet.
+  [[nodiscard]] bool owes_commit() const { return verifier_.has_value(); }
 
  private:
   std::optional<NfsVerifier> verifier_;  // of what is not durable
@@ -44,6 +46,9 @@ class NfsFile final : public ServerFile, private NfsTraffic::Owner {
   Status start_commit() override;
   bool commit_done() override;
   Status finish_commit() override;
+  Status put(Bytes content) override;
+
+  [[nodiscard]] const NfsHandle& handle() const { return file_->handle; }
 
  private:
   enum class Commit : uint8_t { kNone, kWaitsForWrites, kAsked, kAnswered };

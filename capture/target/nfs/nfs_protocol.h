@@ -9,7 +9,9 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "capture/target/nfs/rpc_connection.h"
 #include "capture/target/server/file_server.h"
@@ -71,7 +73,12 @@ class NfsProtocol {
 
   // ENOENT if there is none.
   virtual Result<NfsEntry> look_up(const NfsHandle& directory, const std::string& name) = 0;
-  virtual Status make_directory(const NfsHandle& directory, const std::string& name) = 0;
+  // Several, without waiting in between.
+  std::vector<Result<NfsEntry>> look_up_all(const NfsHandle& directory,
+                                            std::span<const std::string> names);
+  // None if the server does not tell.
+  virtual Result<std::optional<NfsHandle>> make_directory(const NfsHandle& directory,
+                                                          const std::string& name) = 0;
   virtual Result<std::unique_ptr<NfsOpenFile>> open(const NfsHandle& directory,
                                                     const std::string& name,
                                                     FileServer::Open how) = 0;
@@ -89,8 +96,12 @@ class NfsProtocol {
   // To be called now and then: the server may forget whoever is silent for too long.
   virtual void keep_alive() {}
 
-  // Each call is valid until the next of these functions. A write has a payload besides.
-  virtual NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) = 0;
+  // Each call is valid until the next of these functions. A write has a payload besides; one that
+  // is to be durable needs no commit.
+  enum class Keep : uint8_t { kUntilCommit, kDurably };
+  virtual NfsCall look_up_call(const NfsHandle& directory, const std::string& name) = 0;
+  virtual NfsCall write_call(const NfsOpenFile& file, uint64_t offset, uint32_t count,
+                             Keep keep) = 0;
   virtual NfsCall commit_call(const NfsOpenFile& file) = 0;
   virtual NfsCall read_call(const NfsOpenFile& file, uint64_t offset, uint32_t count) = 0;
   // Their results. The status is that of NFS, 0 for success.
@@ -106,6 +117,8 @@ class NfsProtocol {
     uint32_t status = 0;
     NfsRead read;
   };
+  // Nothing if the server does not tell all.
+  virtual std::optional<NfsEntry> look_up_results(XdrReader& results) = 0;
   virtual WriteResults write_results(XdrReader& results) = 0;
   virtual CommitResults commit_results(XdrReader& results) = 0;
   virtual ReadResults read_results(XdrReader& results) = 0;
@@ -126,6 +139,10 @@ class NfsProtocol {
   uint32_t most_written_ = 0;
 
  private:
+  Status ask(const NfsCall& nfs_call, RpcAnswer& answer);
+  Result<NfsEntry> entry_in(const RpcAnswer& answer, const NfsHandle& directory,
+                            const std::string& name);
+
   RpcConnection& connection_;
 };
 

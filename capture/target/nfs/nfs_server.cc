@@ -34,6 +34,19 @@ std::string next_name(const std::string& path, size_t& at) {
   return name;
 }
 
+std::vector<std::string> names_of(const std::string& path) {
+  std::vector<std::string> names;
+  size_t at = 0;
+  for (std::string name = next_name(path, at); !name.empty(); name = next_name(path, at))
+    names.push_back(std::move(name));
+  return names;
+}
+
+std::string parent_of(const std::string& path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
 bool same(const NfsHandle& a, const NfsHandle& b) {
   return a.size == b.size && std::equal(a.bytes.begin(), a.bytes.begin() + a.size, b.bytes.begin());
 }
@@ -105,6 +118,12 @@ Status NfsServer::begin4(const NfsAddress& address, const ServerTimes& times) {
   auto root = protocol.begin();
   if (!root.ok()) return told(root.error(), "");
   root_ = *root;
+  auto directory = protocol.enter(root_, names_of(address.directory), NfsTraffic::kMostWritten);
+  if (!directory.ok() && is_lost(directory.error())) return directory.error();
+  if (directory.ok()) {
+    root_ = *directory;
+    return {};
+  }
   DW_TRY(descend(address.directory));
   return protocol.learn_limits(root_, NfsTraffic::kMostWritten);
 }
@@ -124,8 +143,12 @@ Result<NfsHandle> NfsServer::walk(NfsHandle from, const std::string& path, Missi
   for (std::string name = next_name(path, at); !name.empty(); name = next_name(path, at)) {
     Result<NfsEntry> entry = protocol_->look_up(from, name);
     if (missing == Missing::kMake && !entry.ok() && entry.error().errno_value() == ENOENT) {
-      Status made = protocol_->make_directory(from, name);
+      auto made = protocol_->make_directory(from, name);
       if (!made.ok() && made.error().errno_value() != EEXIST) return not_made(made.error());
+      if (made.ok() && *made) {
+        from = **made;
+        continue;
+      }
       entry = protocol_->look_up(from, name);
     }
     if (!entry.ok()) return entry.error();
@@ -145,8 +168,7 @@ Result<NfsServer::Place> NfsServer::place_of(const std::string& path) {
   if (!last_directory_ || parent != last_path_) {
     auto directory = walk(root_, parent);
     if (!directory.ok()) return told(directory.error(), path);
-    last_directory_ = *directory;
-    last_path_ = parent;
+    remember(parent, *directory);
   }
   place.directory = *last_directory_;
   return place;
@@ -161,16 +183,53 @@ Result<ServerEntry> NfsServer::look(const std::string& path) {
   if (!place.ok())
     return place.error().errno_value() == ENOENT ? Result<ServerEntry>(ServerEntry{})
                                                  : place.error();
-  auto entry = protocol_->look_up(place->directory, place->name);
-  if (entry.ok()) return entry->entry;
-  if (entry.error().errno_value() == ENOENT) return ServerEntry{};
-  return told(entry.error(), path);
+  return found(protocol_->look_up(place->directory, place->name), path);
+}
+
+Result<ServerEntry> NfsServer::found(const Result<NfsEntry>& entry, const std::string& path) {
+  if (!entry.ok() && entry.error().errno_value() == ENOENT) return ServerEntry{};
+  if (!entry.ok()) return told(entry.error(), path);
+  if (entry->entry.kind == ServerEntry::Kind::kDirectory) remember(path, entry->handle);
+  return entry->entry;
+}
+
+void NfsServer::remember(const std::string& path, const NfsHandle& directory) {
+  last_path_ = path;
+  last_directory_ = directory;
+}
+
+void NfsServer::forget(const std::string& path) {
+  if (last_path_ == path || last_path_.starts_with(path + "/")) last_directory_.reset();
+}
+
+// Those beside each other at once.
+std::vector<Result<ServerEntry>> NfsServer::look_at(std::span<const std::string> paths) {
+  std::vector<Result<ServerEntry>> entries;
+  while (entries.size() < paths.size()) {
+    std::span<const std::string> left = paths.subspan(entries.size());
+    std::vector<std::string> names;
+    for (const std::string& path : left) {
+      if (parent_of(path) != parent_of(left[0])) break;
+      names.push_back(path.substr(path.rfind('/') + 1));
+    }
+    auto place = place_of(left[0]);
+    bool is_missing = !place.ok() && place.error().errno_value() == ENOENT;
+    if (!place.ok()) {
+      entries.insert(entries.end(), names.size(),
+                     is_missing ? Result<ServerEntry>(ServerEntry{}) : place.error());
+      continue;
+    }
+    auto looked = protocol_->look_up_all(place->directory, names);
+    for (size_t i = 0; i < looked.size(); ++i) entries.push_back(found(looked[i], left[i]));
+  }
+  return entries;
 }
 
 Status NfsServer::make_directory(const std::string& path) {
   DW_ASSIGN(Place place, place_of(path));
-  Status made = protocol_->make_directory(place.directory, place.name);
+  auto made = protocol_->make_directory(place.directory, place.name);
   if (!made.ok()) return told(made.error(), path);
+  if (*made) remember(path, **made);
   return {};
 }
 
@@ -187,25 +246,55 @@ Status NfsServer::rename(const std::string& from, const std::string& to) {
   DW_ASSIGN(Place target, place_of(to));
   auto entry = protocol_->look_up(source.directory, source.name);
   if (!entry.ok()) return told(entry.error(), from);
-  last_directory_.reset();
+  forget(from);
+  forget(to);
   bool is_file = entry->entry.kind == ServerEntry::Kind::kFile;
-  Status renamed = is_file ? rename_file(source, *entry, target) : rename_other(source, target);
+  Status renamed =
+      is_file ? rename_file(source, entry->handle, target, nullptr) : rename_other(source, target);
   if (!renamed.ok()) return told(renamed.error(), to);
   return {};
 }
 
+Status NfsServer::rename_open(const std::string& from, const std::string& to, ServerFile& file) {
+  DW_ASSIGN(Place source, place_of(from));
+  DW_ASSIGN(Place target, place_of(to));
+  Status renamed = rename_file(source, static_cast<NfsFile&>(file).handle(), target, &file);
+  if (!renamed.ok()) return told(renamed.error(), to);
+  return {};
+}
+
+// Two handles of one file should be equal, but need not be.
+Result<bool> NfsServer::has_name(ServerFile& file, const std::string& path,
+                                 const FileLengths& lengths) {
+  DW_ASSIGN(Place place, place_of(path));
+  auto named = protocol_->look_up(place.directory, place.name);
+  if (!named.ok() && named.error().errno_value() == ENOENT) return false;
+  if (!named.ok()) return told(named.error(), path);
+  if (same(named->handle, static_cast<NfsFile&>(file).handle())) return true;
+  return FileServer::has_name(file, path, lengths);
+}
+
 // NFS can only rename over what is there; a second name for a file it gives only if there is none.
-Status NfsServer::rename_file(const Place& from, const NfsEntry& file, const Place& to) {
-  Status linked = protocol_->link(file.handle, to.directory, to.name);
-  if (!linked.ok() && linked.error().errno_value() == EOPNOTSUPP) return rename_other(from, to);
+Status NfsServer::rename_file(const Place& from, const NfsHandle& file, const Place& to,
+                              ServerFile* open) {
+  Status linked = protocol_->link(file, to.directory, to.name);
+  if (!linked.ok() && linked.error().errno_value() == EOPNOTSUPP) {
+    DW_TRY(rename_other(from, to));
+    return open != nullptr ? open->commit() : Status();
+  }
   if (!linked.ok() && linked.error().errno_value() == EEXIST) {
     // One that was cut off between its two steps is brought to its end.
     DW_ASSIGN(NfsEntry there, protocol_->look_up(to.directory, to.name));
-    if (!same(there.handle, file.handle)) return linked;
+    if (!same(there.handle, file)) return linked;
   } else if (!linked.ok()) {
     return linked;
   }
-  return protocol_->remove(from.directory, from.name, false);
+  if (open == nullptr) return protocol_->remove(from.directory, from.name, false);
+  // The new name becomes durable while the old one goes.
+  DW_TRY(open->start_commit());
+  Status removed = protocol_->remove(from.directory, from.name, false);
+  Status kept = open->finish_commit();
+  return removed.ok() ? kept : removed;
 }
 
 Status NfsServer::finish_rename(const std::string& from, const std::string& to) {
@@ -234,7 +323,8 @@ Status NfsServer::rename_other(const Place& from, const Place& to) {
 Status NfsServer::replace(const std::string& from, const std::string& to) {
   DW_ASSIGN(Place source, place_of(from));
   DW_ASSIGN(Place target, place_of(to));
-  last_directory_.reset();
+  forget(from);
+  forget(to);
   Status renamed = protocol_->rename(source.directory, source.name, target.directory, target.name);
   if (!renamed.ok()) return told(renamed.error(), to);
   return {};
@@ -242,7 +332,7 @@ Status NfsServer::replace(const std::string& from, const std::string& to) {
 
 Status NfsServer::remove_at(const std::string& path, bool a_directory) {
   DW_ASSIGN(Place place, place_of(path));
-  last_directory_.reset();
+  forget(path);
   Status removed = protocol_->remove(place.directory, place.name, a_directory);
   if (!removed.ok()) return told(removed.error(), path);
   return {};

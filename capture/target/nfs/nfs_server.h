@@ -19,11 +19,15 @@ class NfsServer final : public FileServer {
                                                   const ServerTimes& times);
 
   Result<ServerEntry> look(const std::string& path) override;
+  std::vector<Result<ServerEntry>> look_at(std::span<const std::string> paths) override;
   Status make_directory(const std::string& path) override;
   Result<std::unique_ptr<ServerFile>> open(const std::string& path, Open how) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status finish_rename(const std::string& from, const std::string& to) override;
   Status replace(const std::string& from, const std::string& to) override;
+  Status rename_open(const std::string& from, const std::string& to, ServerFile& file) override;
+  Result<bool> has_name(ServerFile& file, const std::string& path,
+                        const FileLengths& lengths) override;
   Status remove(const std::string& path) override;
   Status remove_directory(const std::string& path) override;
   Result<std::optional<uint64_t>> free_bytes() override;
@@ -51,7 +55,12 @@ class NfsServer final : public FileServer {
   Result<NfsHandle> walk(NfsHandle from, const std::string& path,
                          Missing missing = Missing::kError);
   Result<Place> place_of(const std::string& path);
-  Status rename_file(const Place& from, const NfsEntry& file, const Place& to);
+  // With `open` its new name is durable then.
+  Status rename_file(const Place& from, const NfsHandle& file, const Place& to, ServerFile* open);
+  Result<ServerEntry> found(const Result<NfsEntry>& entry, const std::string& path);
+  // The directory `path` may be another one, or gone.
+  void forget(const std::string& path);
+  void remember(const std::string& path, const NfsHandle& directory);
   Status rename_other(const Place& from, const Place& to);
   Status remove_at(const std::string& path, bool a_directory);
   // The error with its path, unless it is that of the connection.

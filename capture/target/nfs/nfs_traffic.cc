@@ -27,7 +27,7 @@ NfsTraffic::Request* NfsTraffic::free_request() {
 }
 
 Status NfsTraffic::write(Owner& owner, const NfsOpenFile& file, uint64_t offset, Bytes bytes,
-                         uint32_t epoch) {
+                         uint32_t epoch, NfsProtocol::Keep keep) {
   DW_CHECK(!bytes.empty() && bytes.size() <= kMostWritten);
   size_t blocks = (bytes.size() + kBlockSize - 1) / kBlockSize;
   Request* request = nullptr;
@@ -40,6 +40,7 @@ Status NfsTraffic::write(Owner& owner, const NfsOpenFile& file, uint64_t offset,
   request->owner = &owner;
   request->file = &file;
   request->epoch = epoch;
+  request->keep = keep;
   request->offset = offset;
   request->length = static_cast<uint32_t>(bytes.size());
   request->begun_ms = monotonic_ms();
@@ -89,7 +90,8 @@ Status NfsTraffic::send(Request& request) {
                              RpcConnection::Kind::kSlow);
   }
   RpcPayload payload = payload_of(request);
-  NfsCall call = protocol_.write_call(*request.file, request.offset + request.done, payload.bytes);
+  NfsCall call = protocol_.write_call(*request.file, request.offset + request.done, payload.bytes,
+                                      request.keep);
   return connection.submit(call.procedure, call.arguments, payload, *this, tag);
 }
 

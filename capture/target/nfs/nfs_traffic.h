@@ -39,7 +39,8 @@ class NfsTraffic final : public RpcReceiver {
   static Result<std::unique_ptr<NfsTraffic>> create(NfsProtocol& protocol, size_t blocks);
 
   // Takes a copy of at most protocol.most_written() bytes; waits until there is memory for it.
-  Status write(Owner& owner, const NfsOpenFile& file, uint64_t offset, Bytes bytes, uint32_t epoch);
+  Status write(Owner& owner, const NfsOpenFile& file, uint64_t offset, Bytes bytes, uint32_t epoch,
+               NfsProtocol::Keep keep = NfsProtocol::Keep::kUntilCommit);
   // May be called by an owner that hears of a write.
   Status commit(Owner& owner, const NfsOpenFile& file);
   void forget(const Owner& owner);
@@ -66,6 +67,7 @@ class NfsTraffic final : public RpcReceiver {
   struct Request {
     bool used = false;
     bool is_commit = false;
+    NfsProtocol::Keep keep = NfsProtocol::Keep::kUntilCommit;
     Owner* owner = nullptr;
     const NfsOpenFile* file = nullptr;
     uint32_t epoch = 0;

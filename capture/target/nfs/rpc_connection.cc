@@ -24,22 +24,6 @@ uint32_t big_endian(uint32_t value) { return __builtin_bswap32(value); }
 
 size_t padding_of(uint32_t size) { return (4 - size % 4) % 4; }
 
-struct Answer : RpcReceiver {
-  explicit Answer(std::vector<std::byte>& into) : bytes(into) {}
-  void on_reply(uint64_t /*tag*/, Result<XdrReader> results) override {
-    if (results.ok()) {
-      Bytes all = results->fixed(results->left() / 4 * 4);
-      bytes.assign(all.begin(), all.end());
-    } else {
-      error = results.error();
-    }
-    done = true;
-  }
-  std::vector<std::byte>& bytes;
-  std::optional<Error> error;
-  bool done = false;
-};
-
 Error denied(XdrReader& reply) {
   constexpr uint32_t kAuthError = 1;
   if (reply.u32() == kAuthError)
@@ -77,6 +61,16 @@ Result<XdrReader> results_of(XdrReader reply) {
 }
 
 }  // namespace
+
+void RpcAnswer::on_reply(uint64_t /*tag*/, Result<XdrReader> results) {
+  if (results.ok()) {
+    Bytes all = results->fixed(results->left() / 4 * 4);
+    bytes.assign(all.begin(), all.end());
+  } else {
+    error = results.error();
+  }
+  done = true;
+}
 
 Result<std::unique_ptr<RpcConnection>> RpcConnection::connect(const RpcPeer& peer,
                                                               const ServerTimes& times,
@@ -193,11 +187,12 @@ void RpcConnection::release(Call& call) {
 
 Result<XdrReader> RpcConnection::call(const RpcProcedure& procedure,
                                       const RpcArguments& arguments) {
-  Answer answer(answer_);
+  RpcAnswer answer;
   DW_TRY(wait([&] { return has_room(); }));
   DW_TRY(submit(procedure, arguments, {}, answer, 0));
   DW_TRY(wait([&] { return answer.done; }));
   if (answer.error) return answer.error->on(display_);
+  answer_ = std::move(answer.bytes);
   return XdrReader(answer_);
 }
 

@@ -38,6 +38,15 @@ class RpcReceiver {
   virtual void on_reply(uint64_t tag, Result<XdrReader> results) = 0;
 };
 
+// Keeps a copy of the reply to one call.
+struct RpcAnswer : RpcReceiver {
+  void on_reply(uint64_t tag, Result<XdrReader> results) override;
+
+  std::vector<std::byte> bytes;
+  std::optional<Error> error;
+  bool done = false;
+};
+
 struct RpcPeer {
   std::string host;
   uint16_t port = 0;

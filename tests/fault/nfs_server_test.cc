@@ -45,16 +45,6 @@ void require_ok(const Result<T>& result) {
   REQUIRE_MESSAGE(result.ok(), (result.ok() ? "" : told(result.error())));
 }
 
-NfsAddress address_of(const TestNfs& nfs, int version) {
-  NfsAddress address;
-  address.host = "127.0.0.1";
-  address.directory = "/export";
-  address.version = version;
-  address.port = nfs.port();
-  address.mount_port = nfs.mount_port();
-  return address;
-}
-
 std::unique_ptr<FileServer> opened(const NfsAddress& address) {
   auto server = NfsServer::open(address, kTimes);
   require_ok(server);

@@ -41,16 +41,6 @@ std::string told(const Error& error) {
   return text;
 }
 
-NfsAddress address_of(const TestNfs& server, int version) {
-  NfsAddress address;
-  address.host = "127.0.0.1";
-  address.directory = "/export";
-  address.version = version;
-  address.port = server.port();
-  address.mount_port = server.mount_port();
-  return address;
-}
-
 std::unique_ptr<FileServer> opened(const NfsAddress& address, const ServerTimes& times = kTimes) {
   auto server = NfsServer::open(address, times);
   REQUIRE_MESSAGE(server.ok(), (server.ok() ? "" : told(server.error())));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/target/nfs/nfs_address.h"
 #include "tests/unit/support/server_process.h"
 
 namespace dw::test {
@@ -47,5 +48,16 @@ class TestNfs : public ServerProcess {
     return state;
   }
 };
+
+// What it exports, by one version of NFS.
+inline NfsAddress address_of(const TestNfs& nfs, int version) {
+  NfsAddress address;
+  address.host = "127.0.0.1";
+  address.directory = "/export";
+  address.version = version;
+  address.port = nfs.port();
+  address.mount_port = nfs.mount_port();
+  return address;
+}
 
 }  // namespace dw::test

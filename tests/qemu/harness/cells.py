@@ -42,6 +42,8 @@ class Cell:
     # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
     server: str = ""
     ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
+    # The dump's disk stops answering in the middle, and the machine has a hardware watchdog: see harness/stuck.py.
+    watchdog: bool = False
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
     # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py; it is booted
@@ -170,7 +172,11 @@ CELLS: tuple[Cell, ...] = (
     Cell("ssh-static", server="ssh", ip="static", time_limit_s=900),
     Cell("ssh-stream-d31", server="ssh", dump_level=31, config=("format stream",), time_limit_s=600),
     # The first target is a server that refuses; the next one says so.
-    Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",), time_limit_s=600),
+    Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",),
+         time_limit_s=600),
+    # The capture gets stuck in the kernel, and is given no limit of its own.
+    Cell("watchdog", kernel="6.12-generic", crashkernel=GENERIC, watchdog=True, config=("stall_timeout 0",),
+         time_limit_s=900),
     # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
     _installed("standalone"),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.

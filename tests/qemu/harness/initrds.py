@@ -9,7 +9,7 @@ from harness.base import HERE, ROOT, HarnessError, run_tool
 from harness.cells import Cell
 from harness.compile import guest_program
 from harness.cpio import Archive
-from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, ModuleTree
+from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, WATCHDOG_DRIVERS, ModuleTree
 from harness.servers import DEAD_TARGET, Server, network_cmdline
 
 # The file system that receives the dump.
@@ -130,8 +130,9 @@ def dumpwright_targets(cell: Cell, server: Server | None) -> tuple[str, ...]:
 
 
 def dumpwright_config(cell: Cell, server: Server | None) -> str:
-    lines = (*(f"target {target}" for target in dumpwright_targets(cell, server)), f"dump_level {cell.dump_level}", f"compress {cell.compress}",
-             "final_action poweroff", "failure_action poweroff", *(server.config if server else ()), *cell.config)
+    lines = (*(f"target {target}" for target in dumpwright_targets(cell, server)), f"dump_level {cell.dump_level}",
+             f"compress {cell.compress}", "final_action poweroff", "failure_action poweroff", *(server.config if server else ()),
+             *cell.config)
     return "\n".join(lines) + "\n"
 
 
@@ -144,7 +145,8 @@ def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path
     config = work / "dumpwright.conf"
     config.write_text(dumpwright_config(cell, server))
     file_system = () if cell.file_system == "none" else (cell.file_system,)
-    drivers = (*GUEST_DRIVERS, *file_system, *(NETWORK_DRIVERS if server else ()))
+    drivers = (*GUEST_DRIVERS, *file_system, *(NETWORK_DRIVERS if server else ()),
+               *(WATCHDOG_DRIVERS if cell.watchdog else ()))
     run_tool([builder, "--executable", executable, "--kernel-root", kernel.root,
               "--kernel-version", kernel.kver, "--modules", ",".join(drivers),
               "--config", config, "--compress", cell.initrd_compress, "--output", output],

@@ -130,6 +130,8 @@ class Machine:
         # Without a boot ROM, which is in a package of its own.
         nic = (["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="] if cell.server
                else ["-nic", "none"])
+        watchdog = (["-device", "i6300esb", "-action", "watchdog=reset", "-trace", "watchdog_perform_action"]
+                    if cell.watchdog else [])
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
                    f"crashkernel={cell.crashkernel}", *(GUEST_CMDLINE if cell.guest else ()),
                    *(f"memmap={size}M${first}M" for first, size in cell.holes),
@@ -139,11 +141,15 @@ class Machine:
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-machine", machine, "-accel", "tcg,thread=multi", "-cpu", "max",
                 "-smp", f"{cell.cpus},sockets={cell.cpus}", "-m", f"{cell.memory_mib}M", *memory,
-                *nic, "-chardev", f"file,id=console,path={console}",
+                *nic, *watchdog, "-chardev", f"file,id=console,path={console}",
                 "-serial", "chardev:console",
                 "-drive", f"file={self._scratch_disk},format=raw,if=virtio,cache=unsafe",
                 "-drive", self.dump_drive,
                 "-kernel", str(kernel.image), "-initrd", str(initrd), "-append", " ".join(cmdline)]
+
+    def log_text(self) -> str:
+        """What QEMU itself said."""
+        return self._log.read_text(errors="replace")
 
     def _monitor(self) -> Path:
         return Path(self._ram_folder.name) / "monitor"

@@ -12,6 +12,7 @@ from harness.base import HarnessError, run_tool
 GUEST_DRIVERS = ("virtio_pci", "virtio_blk", "ext4")
 OPTIONAL_DRIVERS = ("crc32c_generic",)
 NETWORK_DRIVERS = ("virtio_net",)
+WATCHDOG_DRIVERS = ("i6300esb",)
 
 
 def _module_name(path: str) -> str:

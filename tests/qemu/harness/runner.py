@@ -24,6 +24,7 @@ from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump, saved_bytes
 from harness.sent import check_sent
 from harness.servers import Server, server_for
+from harness.stuck import check_reset, stopping_disk
 
 LOCK_LIMIT_S = 900
 
@@ -78,7 +79,7 @@ def _run_first(cell: Cell, server: Server | None, machine: Machine, work: Path) 
     if not cell.guest:
         kernel, first = _prepare(cell, server, work)
         machine.make_disks()
-        with logged_disk(cell, machine, work):
+        with logged_disk(cell, machine, work), stopping_disk(cell, machine, work):
             return kernel, machine.run(kernel, first), machine.dump_disk
     kernel = fetch_kernel(cell.kernel)
     root_disk = make_root_disk(cell, work)
@@ -111,11 +112,14 @@ def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Res
         result.kernel = kernel.kver
         result.panic_s = outcome.panic_s
         result.capture_s = outcome.poweroff_s - outcome.panic_s
-        if keep:
-            _keep_ram(machine, work)
-        dump = get_dump(cell, disk, server, work)
-        result.dump_bytes = saved_bytes(dump)
-        result.checks = _check(cell, kernel, dump, machine, server, work, seed)
+        if cell.watchdog:
+            result.checks = check_reset(cell, machine, outcome)
+        else:
+            if keep:
+                _keep_ram(machine, work)
+            dump = get_dump(cell, disk, server, work)
+            result.dump_bytes = saved_bytes(dump)
+            result.checks = _check(cell, kernel, dump, machine, server, work, seed)
     result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 
 

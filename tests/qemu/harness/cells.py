@@ -175,7 +175,7 @@ CELLS: tuple[Cell, ...] = (
     Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",),
          time_limit_s=600),
     # The capture gets stuck in the kernel, and is given no limit of its own.
-    Cell("watchdog", kernel="6.12-generic", crashkernel=GENERIC, watchdog=True, config=("stall_timeout 0",),
+    Cell("watchdog", kernel="6.12-cloud", fill_mib=150, watchdog=True, config=("stall_timeout 0",),
          time_limit_s=900),
     # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
     _installed("standalone"),

@@ -14,7 +14,7 @@ from harness.machine import Machine, Outcome
 from harness.nbd_disk import NbdDisk
 
 # The disk stops answering after so much: behind the mount, in the middle of the dump.
-STOP_AFTER = 24 << 20
+STOP_AFTER = 8 << 20
 FED = "watchdog: /dev/watchdog0 is fed"
 RESET = "watchdog_perform_action"  # QEMU's trace
 ENDED = ("the dump is complete", "an incomplete dump was saved", "NO DUMP WAS SAVED")

@@ -9,6 +9,11 @@ install(PROGRAMS initrd-hooks/kdump/dumpwright-kdump DESTINATION ${CMAKE_INSTALL
 install(FILES initrd-hooks/kdump/dumpwright-kdump.service initrd-hooks/kdump/dumpwright-kdump-reload.service
   DESTINATION lib/systemd/system)
 install(FILES initrd-hooks/kdump/98-dumpwright-kdump.rules DESTINATION lib/udev/rules.d)
+install(PROGRAMS initrd-hooks/initramfs-tools/build-initrd-initramfs-tools DESTINATION ${DUMPWRIGHT_LIBEXEC})
+install(DIRECTORY initrd-hooks/initramfs-tools/conf/ DESTINATION ${DUMPWRIGHT_LIBEXEC}/initramfs-tools USE_SOURCE_PERMISSIONS)
+install(PROGRAMS initrd-hooks/initramfs-tools/kernel-postinst DESTINATION /etc/kernel/postinst.d RENAME dumpwright)
+install(PROGRAMS initrd-hooks/dracut/build-initrd-dracut DESTINATION ${DUMPWRIGHT_LIBEXEC})
+install(DIRECTORY initrd-hooks/dracut/55dumpwright DESTINATION lib/dracut/modules.d USE_SOURCE_PERMISSIONS)
 install(FILES capture/cli/man/dumpwright.8 initrd-hooks/kdump/dumpwright-kdump.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES capture/cli/man/dumpwright.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -97,7 +97,7 @@ def _compared(kernel: str, *features: str, **more: object) -> Cell:
 def _installed(initrd: str, guest: str = "bookworm", **more: object) -> Cell:
     fields: dict[str, object] = {
         "name": f"installed-{initrd}", "guest": guest, "initrd": initrd, "file_system": "root",
-        "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud", "fill_mib": 300, "dump_level": 31, "time_limit_s": 600}
+        "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud", "fill_mib": 300, "dump_level": 31, "time_limit_s": 900}
     return Cell(**(fields | more))  # type: ignore[arg-type]
 
 
@@ -179,6 +179,8 @@ CELLS: tuple[Cell, ...] = (
          time_limit_s=900),
     # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
     _installed("standalone"),
+    _installed("initramfs-tools"),
+    _installed("dracut"),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

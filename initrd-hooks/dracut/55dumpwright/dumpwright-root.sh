@@ -1,0 +1,12 @@
+#!/bin/sh
+# dracut's init sources it. There is no root file system here; the guard is for a driver or a program that hangs before
+# the capture begins.
+# shellcheck disable=SC2034 # dracut's init reads them
+root=dumpwright
+rootok=1
+(
+  sleep 600
+  echo "dumpwright: the capture did not begin in 10 minutes; rebooting"
+  echo b >/proc/sysrq-trigger
+) >/dev/console 2>&1 &
+echo "$!" >/run/dumpwright-guard

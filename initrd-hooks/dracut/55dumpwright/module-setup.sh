@@ -1,0 +1,122 @@
+#!/bin/bash
+# A dracut module: puts dumpwright, its configuration and keys, and the drivers of its targets into a capture initrd.
+# build-initrd-dracut calls dracut with what it needs; no other initrd gets it.
+# shellcheck disable=SC2154 # what dracut sets: moddir, initdir, kernel
+
+check() {
+  [[ ${DUMPWRIGHT_CONFIG-} && ${DUMPWRIGHT_EXECUTABLE-} ]] || return 255
+}
+
+dumpwright_setting() { "$DUMPWRIGHT_EXECUTABLE" check-config --get "$1" "$DUMPWRIGHT_CONFIG"; }
+
+# The devices of the targets `dev:DEVICE:/DIR` and `raw:DEVICE`, as they are called on this machine now.
+dumpwright_devices() {
+  local target device
+  while read -r target; do
+    case $target in
+      dev:*) device=${target#dev:} && device=${device%%:*} ;;
+      raw:*) device=${target#raw:} ;;
+      *) continue ;;
+    esac
+    case $device in
+      UUID=*) device=/dev/disk/by-uuid/${device#*=} ;;
+      LABEL=*) device=/dev/disk/by-label/${device#*=} ;;
+      PARTUUID=*) device=/dev/disk/by-partuuid/${device#*=} ;;
+    esac
+    device=$(readlink -f "$device")
+    if [[ -b $device ]]; then
+      echo "$device"
+    else
+      # It may be one that is plugged in later; then somebody has to name its drivers.
+      dwarning "dumpwright: target $target: there is no such device now, and its drivers are not added"
+    fi
+  done < <(dumpwright_setting target)
+}
+
+# What the targets' devices lie on.
+depends() {
+  local device type
+  echo base udev-rules
+  # A module of its own in newer versions.
+  # shellcheck disable=SC2154 # what dracut sets
+  if compgen -G "$dracutbasedir/modules.d/*initqueue" >/dev/null; then echo initqueue; fi
+  while read -r device; do
+    while read -r type; do
+      case $type in
+        lvm) echo lvm ;;
+        crypt) echo crypt ;;
+        raid*) echo mdraid ;;
+        mpath) echo multipath ;;
+      esac
+    done < <(lsblk -sno TYPE "$device" 2>/dev/null)
+  done < <(dumpwright_devices) | sort -u
+}
+
+# dumpwright_drivers FOLDER: of the device in sysfs and all that it hangs on.
+dumpwright_drivers() {
+  local folder module
+  folder=$(readlink -f "$1")
+  while [[ $folder == /sys/devices/* ]]; do
+    if [[ -r $folder/modalias ]]; then
+      while read -r module; do
+        [[ -z $module ]] || instmods "$module"
+      done < <(modprobe -S "$kernel" -R "$(<"$folder/modalias")" 2>/dev/null)
+    fi
+    folder=${folder%/*}
+  done
+}
+
+# dumpwright_block_drivers FOLDER: a block device in sysfs, and those that it is made from.
+dumpwright_block_drivers() {
+  local part
+  dumpwright_drivers "$1"
+  for part in "$1"/slaves/*; do
+    [[ ! -e $part ]] || dumpwright_block_drivers "$part"
+  done
+}
+
+installkernel() {
+  # shellcheck disable=SC2034 # instmods reads it
+  local hostonly='' device type card
+  while read -r device; do
+    dumpwright_block_drivers "/sys/class/block/${device##*/}"
+    type=$(blkid -o value -s TYPE "$device")
+    case $type in
+      ext2 | ext3 | ext4) instmods "$type" crc32c_generic crc32c-intel ;;
+      xfs) instmods xfs crc32c_generic crc32c-intel libcrc32c ;;
+    esac
+    if [[ -d /sys/bus/scsi ]]; then instmods sd_mod; fi
+  done < <(dumpwright_devices)
+  if dumpwright_setting target | grep -qE '^(nfs|ssh)://'; then
+    for card in /sys/class/net/*/device; do
+      [[ ! -e $card ]] || dumpwright_drivers "$card"
+    done
+    instmods af_packet ipv6
+  fi
+  return 0
+}
+
+install() {
+  local key file
+  inst_binary "$DUMPWRIGHT_EXECUTABLE" /usr/sbin/dumpwright
+  inst_simple "$DUMPWRIGHT_CONFIG" /etc/dumpwright.conf
+  # udev loads the drivers: there is no list of them for dumpwright.
+  mkdir -p "$initdir/lib/modules"
+  : >"$initdir/lib/modules/modules.list"
+  for key in ssh_key ssh_known_hosts; do
+    file=$(dumpwright_setting "$key")
+    [[ -z $file ]] || inst_simple "$file"
+  done
+  for file in /etc/hosts /etc/dumpwright/pre.d/* /etc/dumpwright/post.d/*; do
+    [[ ! -f $file ]] || inst "$file"
+  done
+  if dracut_module_included systemd; then
+    # shellcheck disable=SC2154 # what dracut sets
+    inst_simple "$moddir/dumpwright-capture.service" "$systemdsystemunitdir/dumpwright-capture.service"
+    $SYSTEMCTL -q --root "$initdir" add-wants sysinit.target dumpwright-capture.service
+  else
+    inst_hook cmdline 99 "$moddir/dumpwright-root.sh"
+    inst_hook initqueue/settled zz "$moddir/dumpwright-capture.sh"
+    inst_hook initqueue/finished zz "$moddir/dumpwright-never.sh"
+  fi
+}

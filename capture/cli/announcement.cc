@@ -59,6 +59,7 @@ struct Try {
   CrashToPlace crash;
   std::vector<std::byte> notes;
   std::string text;
+  std::shared_ptr<const CrashLog> log;
 };
 
 bool is_over(Round& round) {
@@ -75,12 +76,15 @@ Result<Announced> put(const Try& attempt) {
     return announced;
   }
   if (is_over(*attempt.round)) return announced;
+  auto wanted = [&] { return !is_over(*attempt.round); };
   // The report of a dump that will be gone on with says more.
-  announced.put = place.interrupted.has_value();
-  if (announced.put) return announced;
-  DW_TRY(store->put_file(place.name, kReportName, std::as_bytes(std::span(attempt.text)),
-                         [&] { return !is_over(*attempt.round); }));
+  if (!place.interrupted)
+    DW_TRY(
+        store->put_file(place.name, kReportName, std::as_bytes(std::span(attempt.text)), wanted));
   announced.put = true;
+  if (!attempt.log) return announced;
+  Status logged = put_log(*store, place.name, *attempt.log, wanted);
+  if (!logged.ok()) announced.error = logged.error();
   return announced;
 }
 
@@ -124,7 +128,8 @@ Status start_try(const Capture& capture, const Job& job, const std::shared_ptr<R
                                            .resume = capture.options.resume,
                                            .crash = crash_to_place(capture, job),
                                            .notes = {},
-                                           .text = text});
+                                           .text = text,
+                                           .log = capture.log});
   attempt->notes.assign(attempt->crash.notes.begin(), attempt->crash.notes.end());
   attempt->crash.notes = attempt->notes;
   note_running(job.target);

@@ -17,13 +17,14 @@
 namespace dw {
 
 struct Announced {
-  bool put = false;            // the report is there
+  bool put = false;            // the report is there; the log too if there is no error
   std::string saved_at;        // a complete dump of this crash stands there; empty: none known
-  std::optional<Error> error;  // why it is not there
+  std::optional<Error> error;  // why the report, or the log, is not there
 };
 
-// Puts `text` as the report of this crash to each of `jobs`, in the order of which the result is.
-// Where a complete dump of it stands already, its report stays as it is. Nothing is printed.
+// Puts `text` as the report of this crash, and the kernel's log, to each of `jobs`, in the order of
+// which the result is. Where a complete dump of it stands already, its report stays as it is.
+// Nothing is printed.
 std::vector<Announced> announce(const Capture& capture, std::span<const Job* const> jobs,
                                 const std::string& text, uint64_t limit_ms = 10'000);
 

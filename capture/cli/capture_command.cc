@@ -1,6 +1,8 @@
 #include "capture/cli/capture_command.h"
 
+#include <cinttypes>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "capture/cli/capture_report.h"
 #include "capture/cli/capture_sizing.h"
 #include "capture/cli/crash_facts.h"
+#include "capture/cli/crash_log.h"
 #include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/target_list.h"
@@ -88,8 +91,29 @@ Result<std::vector<Job>> plan_jobs(const CaptureOptions& options, const Vmcore& 
   return jobs;
 }
 
+// A dump is saved without its log too.
+std::shared_ptr<const CrashLog> read_log(std::shared_ptr<const Vmcore> vmcore, LogFacts& facts) {
+  Result<std::shared_ptr<const CrashLog>> log = CrashLog::open(std::move(vmcore));
+  if (!log.ok()) {
+    char why[240];
+    log.error().format(why, sizeof(why));
+    facts.missing = why;
+    print_message("warning: no %s: %s", kLogName, why);
+    return nullptr;
+  }
+  facts.bytes = (*log)->size();
+  facts.damaged = (*log)->damaged();
+  if (facts.damaged > 0)
+    print_message("warning: %s: %" PRIu64 " places of the log cannot be read", kLogName,
+                  facts.damaged);
+  return *log;
+}
+
 Result<int> run(const CaptureOptions& options, CaptureEvents& events, TargetAccess& access) {
-  DW_ASSIGN(Vmcore vmcore, Vmcore::open(options.source.c_str()));
+  DW_ASSIGN(Vmcore opened, Vmcore::open(options.source.c_str()));
+  // Shared with whoever still sends the log when the rest is over.
+  auto shared = std::make_shared<const Vmcore>(std::move(opened));
+  const Vmcore& vmcore = *shared;
   CrashFacts facts = read_crash_facts(vmcore);
   if (facts.notes.damaged)
     print_message("warning: the ELF notes are damaged; what is whole is used");
@@ -99,13 +123,15 @@ Result<int> run(const CaptureOptions& options, CaptureEvents& events, TargetAcce
   print_gaps(layout);
   DW_ASSIGN(std::vector<Job> jobs, plan_jobs(options, vmcore));
   std::vector<FailedTarget> failed;
+  std::shared_ptr<const CrashLog> log = read_log(shared, facts.log);
   Capture capture{.options = options,
                   .vmcore = vmcore,
                   .layout = layout,
                   .facts = facts,
                   .events = events,
                   .access = access,
-                  .failed = failed};
+                  .failed = failed,
+                  .log = std::move(log)};
   return capture_to_targets(capture, jobs, failed);
 }
 

@@ -41,6 +41,11 @@ void add_crash(JsonObject& object, const CrashFacts& facts) {
       .add("build_id", facts.vmcoreinfo.build_id().value_or(""))
       .add("nodename", facts.utsname.nodename)
       .add("crash_time", iso_time(facts.crash_seconds));
+  if (facts.log.missing.empty())
+    object.add("dmesg_bytes", facts.log.bytes);
+  else
+    object.add("dmesg_missing", facts.log.missing);
+  if (facts.log.damaged > 0) object.add("dmesg_damaged", facts.log.damaged);
 }
 
 void add_failed(JsonObject& object, std::span<const FailedTarget> failed) {

@@ -13,12 +13,20 @@
 
 namespace dw {
 
+// The kernel's log, vmcore-dmesg.txt.
+struct LogFacts {
+  uint64_t bytes = 0;
+  uint64_t damaged = 0;  // places that could not be read or made no sense
+  std::string missing;   // why there is none; empty: there is
+};
+
 struct CrashFacts {
   NotesSummary notes;
   Vmcoreinfo vmcoreinfo;
   UtsName utsname{};
   uint64_t phys_base = 0;
   int64_t crash_seconds = 0;  // since 1970; 0 if the kernel did not say
+  LogFacts log;               // of a capture
 };
 
 [[nodiscard]] CrashFacts read_crash_facts(const Vmcore& vmcore);

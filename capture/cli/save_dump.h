@@ -12,6 +12,7 @@
 #include "capture/cli/capture_options.h"
 #include "capture/cli/capture_report.h"
 #include "capture/cli/crash_facts.h"
+#include "capture/cli/crash_log.h"
 #include "capture/format/dump_writer.h"
 #include "capture/kernel/layout.h"
 #include "capture/pipeline/pipeline.h"
@@ -35,7 +36,8 @@ struct Capture {
   const CrashFacts& facts;
   CaptureEvents& events;
   TargetAccess& access;
-  const std::vector<FailedTarget>& failed;  // the targets before this one
+  const std::vector<FailedTarget>& failed;   // the targets before this one
+  std::shared_ptr<const CrashLog> log = {};  // null: there is none
 };
 
 // A target, and how the crash is saved to it.

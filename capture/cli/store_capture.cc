@@ -107,12 +107,38 @@ class StoreCapture {
       }
   }
 
+  // The log comes first, but nothing is overwritten for its sake alone.
+  Result<std::unique_ptr<Target>> create(DumpStore& store, const std::string& name,
+                                         const char* file) {
+    bool overwrites = !store.overwritten().empty();
+    if (!overwrites) put_log_beside(store, name);
+    DW_ASSIGN(std::unique_ptr<Target> target, store.create(name, file));
+    if (overwrites) put_log_beside(store, name);
+    return target;
+  }
+
+  // A dump is worth more than its log. After a lost connection it is tried again.
+  void put_log_beside(DumpStore& store, const std::string& name) {
+    if (!capture_->log || log_refused_) return;
+    auto wanted = [this] {
+      capture_->events.on_progress();
+      return true;
+    };
+    Status put = put_log(store, name, *capture_->log, wanted);
+    // An announcement that came too late may have removed what both were writing.
+    if (!put.ok() && put.error().errno_value() == ENOENT)
+      put = put_log(store, name, *capture_->log, wanted);
+    if (put.ok()) return;
+    print_warning(put.error());
+    log_refused_ = !is_lost(put.error());
+  }
+
   Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
     tell_what_stands(store, place);
     if (!begun_for_certain_) begun_.clear();
     DW_TRY(say_first_word(store, place));
     DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, *job_, [&] {
-                return store.create(place.name, file_name_of(job_->saving));
+                return create(store, place.name, file_name_of(job_->saving));
               }));
     Result<Outcome> outcome = saver.save();
     if (saver.published() || saver.may_be_published()) begun_ = place.name;
@@ -134,6 +160,7 @@ class StoreCapture {
   Result<Outcome> go_on(DumpStore& store, const DumpPlace& place) {
     DW_ASSIGN(Job job, job_to_go_on(*capture_, *job_, *place.interrupted));
     DW_ASSIGN(DumpSaver saver, DumpSaver::create(*capture_, job, [&] {
+                put_log_beside(store, place.name);
                 return store.reopen(place.name, file_name_of(job.saving));
               }));
     return noted(saver, saver.go_on());
@@ -186,6 +213,7 @@ class StoreCapture {
   CrashToPlace crash_;
   std::string announced_;             // the folder that has the first word
   std::string begun_;                 // the folder of the dump that this run began, or goes on with
+  bool log_refused_ = false;          // the log is not tried again
   bool begun_for_certain_ = false;    // it stood there: nobody was lost before saying so
   std::vector<std::string> refused_;  // folders of dumps that cannot be gone on with
   std::vector<std::string> told_;     // paths

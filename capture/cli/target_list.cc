@@ -100,7 +100,7 @@ class TargetList {
       if (reached.ok())
         jobs.push_back(&job);
       else
-        tell_no_report(job, reached.error());
+        tell_missing(job, "report", reached.error());
     }
     return jobs;
   }
@@ -113,10 +113,10 @@ class TargetList {
     return {};
   }
 
-  static void tell_no_report(const Job& job, const Error& error) {
+  static void tell_missing(const Job& job, const char* what, const Error& error) {
     char why[400];
     error.format(why, sizeof(why));
-    print_message("warning: no report to %s yet: %s", job.target.c_str(), why);
+    print_message("warning: no %s to %s yet: %s", what, job.target.c_str(), why);
   }
 
   // With several targets the crash may be on a later one already: then nothing is written to those
@@ -134,7 +134,8 @@ class TargetList {
       return true;
     }
     for (size_t i = 0; i < jobs.size(); ++i)
-      if (results[i].error) tell_no_report(*jobs[i], *results[i].error);
+      if (results[i].error)
+        tell_missing(*jobs[i], results[i].put ? "log" : "report", *results[i].error);
     return false;
   }
 
@@ -148,8 +149,9 @@ class TargetList {
     std::string text = announcement_text(capture_->facts, state, saved_to_, *failed_);
     std::vector<Announced> results = announce(*capture_, jobs, text);
     for (size_t i = 0; i < jobs.size(); ++i)
-      if (!results[i].put)
-        print_message("warning: %s did not take the report", jobs[i]->target.c_str());
+      if (!results[i].put || results[i].error)
+        print_message("warning: %s did not take the %s", jobs[i]->target.c_str(),
+                      results[i].put ? "log" : "report");
   }
 
   const Capture* capture_;

@@ -11,6 +11,7 @@
 #include "capture/base/byte_source.h"
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/file_content.h"
 #include "capture/target/still_wanted.h"
 #include "capture/target/target.h"
 
@@ -56,8 +57,12 @@ class DumpStore {
   // Writes or replaces a small file in the dump folder `name`, made if missing. Durable on return.
   // It does not get in the way of a Target that reserved the same file meanwhile. Error kTimeout,
   // and nothing has changed, if it is not `wanted` any more when it would get its name.
-  virtual Status put_file(const std::string& name, const char* file, Bytes content,
-                          const StillWanted& wanted = {}) = 0;
+  virtual Status put_content(const std::string& name, const char* file, const FileContent& content,
+                             const StillWanted& wanted) = 0;
+  Status put_file(const std::string& name, const char* file, Bytes content,
+                  const StillWanted& wanted = {}) {
+    return put_content(name, file, BytesContent(content), wanted);
+  }
 
   // Removes what a run that was cut off left beside the sealed dump `dump` of the folder `name`,
   // and beside its small file `file`.

@@ -45,8 +45,8 @@ Result<std::unique_ptr<ByteSource>> FileStore::open_file(const std::string& name
   return std::unique_ptr<ByteSource>(std::move(source));
 }
 
-Status FileStore::put_file(const std::string& name, const char* file, Bytes content,
-                           const StillWanted& wanted) {
+Status FileStore::put_content(const std::string& name, const char* file, const FileContent& content,
+                              const StillWanted& wanted) {
   auto put = [&]() -> Status {
     if (::mkdirat(root_.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
       return Error::from_errno("cannot make the folder");

@@ -319,7 +319,7 @@ Status FileTarget::put_file(const char* name, Bytes content) {
     return {};
   }
   trim();
-  Status put = ReservedFile::put_once(directory_.get(), name, content);
+  Status put = ReservedFile::put_once(directory_.get(), name, BytesContent(content));
   if (!put.ok()) return put_failed(name, put.error());
   return {};
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "capture/base/fd.h"
 #include "capture/target/file_steps.h"
@@ -45,7 +46,7 @@ Status ReservedFile::reserve(const std::string& spare) const {
 }
 
 Status ReservedFile::put(Bytes content) {
-  DW_TRY(write_whole(spare(), content));
+  DW_TRY(write_whole(spare(), BytesContent(content)));
   DW_TRY(swap());
   DW_TRY(sync_fd(directory_, "cannot sync the directory"));
   // Without room for the next content this one is there all the same.
@@ -53,12 +54,15 @@ Status ReservedFile::put(Bytes content) {
   return {};
 }
 
-Status ReservedFile::write_whole(const std::string& name, Bytes content) const {
+Status ReservedFile::write_whole(const std::string& name, const FileContent& content) const {
   DW_ASSIGN(Fd file, open_spare(directory_, name));
-  DW_TRY(write_all_at(file.get(), content, 0));
+  uint64_t written = 0;
+  DW_TRY(content.copy_to([&](Bytes bytes) {
+    return write_all_at(file.get(), bytes, std::exchange(written, written + bytes.size()));
+  }));
   DW_ASSIGN(uint64_t size, file_size(file.get()));
-  if (size > content.size()) {
-    if (::ftruncate(file.get(), static_cast<off_t>(content.size())) != 0)
+  if (size > written) {
+    if (::ftruncate(file.get(), static_cast<off_t>(written)) != 0)
       return Error::from_errno("cannot truncate");
     // Cutting it gave back the space behind the end, which the next content may need.
     (void)reserve_range(file.get(), 0, bytes_);
@@ -77,7 +81,7 @@ Status ReservedFile::swap() {
   return {};
 }
 
-Status ReservedFile::put_new(Bytes content, const StillWanted& wanted) const {
+Status ReservedFile::put_new(const FileContent& content, const StillWanted& wanted) const {
   DW_TRY(write_whole(once(), content));
   DW_TRY(check_wanted(wanted));
   if (::renameat(directory_, once().c_str(), directory_, name_.c_str()) != 0)
@@ -85,7 +89,7 @@ Status ReservedFile::put_new(Bytes content, const StillWanted& wanted) const {
   return sync_fd(directory_, "cannot sync the directory");
 }
 
-Status ReservedFile::put_once(int directory, const char* name, Bytes content,
+Status ReservedFile::put_once(int directory, const char* name, const FileContent& content,
                               const StillWanted& wanted) {
   ReservedFile file(directory, name, 0);
   Status done = file.put_new(content, wanted);

@@ -10,6 +10,7 @@
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/file_content.h"
 #include "capture/target/still_wanted.h"
 
 namespace dw {
@@ -28,7 +29,7 @@ class ReservedFile {
 
   // The same without room that was made before, and with nothing left beside NAME: by NAME.once, so
   // that the spares of somebody else stay. As DumpStore::put_file().
-  static Status put_once(int directory, const char* name, Bytes content,
+  static Status put_once(int directory, const char* name, const FileContent& content,
                          const StillWanted& wanted = {});
 
  private:
@@ -40,8 +41,8 @@ class ReservedFile {
   [[nodiscard]] std::string second_spare() const { return name_ + ".spare"; }
   [[nodiscard]] std::string once() const { return name_ + ".once"; }
   Status reserve(const std::string& spare) const;
-  Status write_whole(const std::string& name, Bytes content) const;
-  Status put_new(Bytes content, const StillWanted& wanted) const;
+  Status write_whole(const std::string& name, const FileContent& content) const;
+  Status put_new(const FileContent& content, const StillWanted& wanted) const;
   Status swap();
 
   int directory_;

@@ -1,6 +1,7 @@
 // dumpwright dmesg: out of a vmcore and of dumps of every format, and what it refuses.
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <string>
 
@@ -22,8 +23,10 @@ RingModel ring_with_panic() {
 }
 
 // A vmcore whose log is `ring`, at `path`.
-void write_vmcore(const RingModel& ring, const std::string& path) {
+void write_vmcore(const RingModel& ring, const std::string& path,
+                  const std::string& crash_time = kCrashTime) {
   golden::KernelBuilder builder({});
+  builder.set_key("CRASHTIME", crash_time);
   ring.store(builder);
   builder.build().write_to(path);
 }
@@ -88,4 +91,84 @@ TEST_CASE("cli dmesg: no log, no vmcore, bad options") {
                                        {"dmesg", dir / "vmcore", dir / "log", "more"}})
     CHECK(dumpwright(bad).status == 2);
   CHECK(dumpwright({"dmesg", "--help"}).status == 0);
+}
+
+TEST_CASE("cli capture: the log stands beside the dump, and with targets that get none") {
+  TempDir dir;
+  RingModel ring = ring_with_panic();
+  write_vmcore(ring, dir / "vmcore");
+  Outcome saved = dumpwright(
+      {"capture", "--source", dir / "vmcore", "--progress", "none", dir / "one", dir / "two"});
+  REQUIRE(saved.status == 0);
+  for (const char* target : {"one", "two"}) {
+    std::string folder = dir / target + "/" + tree_of(dir / target).front();
+    CHECK(read_file(folder + "/vmcore-dmesg.txt") == ring.text());
+    CHECK(contains(read_file(folder + "/vmcore.json"),
+                   "\"dmesg_bytes\": " + std::to_string(ring.text().size())));
+    struct stat status;
+    REQUIRE(::stat((folder + "/vmcore-dmesg.txt").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+  }
+  // Again: nothing to do, and a log that somebody removed is not made anew.
+  Outcome again =
+      dumpwright({"capture", "--source", dir / "vmcore", "--progress", "none", dir / "one"});
+  CHECK(again.status == 0);
+  CHECK(contains(again.err, "holds this crash already"));
+}
+
+TEST_CASE("cli capture: a target that takes no dump keeps the log; the next has both") {
+  TempDir dir;
+  RingModel ring = ring_with_panic();
+  write_vmcore(ring, dir / "vmcore");
+  Outcome saved = dumpwright(
+      {"capture", "--source", dir / "vmcore", "--progress", "none", "/proc/no/such", dir / "two"});
+  REQUIRE(saved.status == 0);
+  CHECK(contains(saved.err, "no report to /proc/no/such yet"));
+  std::string folder = dir / "two/" + tree_of(dir / "two").front();
+  CHECK(read_file(folder + "/vmcore-dmesg.txt") == ring.text());
+}
+
+TEST_CASE("cli capture: a log that is damaged or cannot be found never fails the dump") {
+  TempDir dir;
+  RingModel ring = ring_with_panic();
+  ring.tail_id -= 1000;
+  write_vmcore(ring, dir / "damaged");
+  Outcome saved =
+      dumpwright({"capture", "--source", dir / "damaged", "--progress", "none", dir / "one"});
+  CHECK(saved.status == 0);
+  CHECK(contains(saved.err, "vmcore-dmesg.txt: 1 places of the log cannot be read"));
+  std::string folder = dir / "one/" + tree_of(dir / "one").front();
+  CHECK(contains(read_file(folder + "/vmcore.json"), "\"dmesg_damaged\": 1"));
+  CHECK(contains(read_file(folder + "/vmcore-dmesg.txt"), "Fatal exception\ndumpwright: the log"));
+
+  golden::KernelBuilder none({});
+  none.build().write_to(dir / "none");
+  saved = dumpwright({"capture", "--source", dir / "none", "--progress", "none", dir / "two"});
+  CHECK(saved.status == 0);
+  CHECK(contains(saved.err, "warning: no vmcore-dmesg.txt: printk_log: VMCOREINFO does not say"));
+  folder = dir / "two/" + tree_of(dir / "two").front();
+  CHECK(contains(read_file(folder + "/vmcore.json"), "\"dmesg_missing\": \"printk_log: "));
+  for (const std::string& file : tree_of(folder)) CHECK(file != "vmcore-dmesg.txt");
+}
+
+TEST_CASE("cli capture: on a partition the log is told of, and taken off with the dump") {
+  TempDir dir;
+  RingModel ring = ring_with_panic();
+  write_vmcore(ring, dir / "vmcore");
+  write_file(dir / "disk", std::string(16 << 20, '\xA5'));
+  std::string target = "raw:" + dir / "disk?force=yes";
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    ring.add({90'000'000'000, 1, "another crash"});
+    write_vmcore(ring, dir / "vmcore", "170000000" + std::to_string(round));
+    REQUIRE(
+        dumpwright({"capture", "--source", dir / "vmcore", "--progress", "none", target}).status ==
+        0);
+    TempDir taken;
+    REQUIRE(dumpwright({"convert", "raw:" + dir / "disk", taken.path()}).status == 0);
+    std::string folder = taken / tree_of(taken.path()).front();
+    CHECK(read_file(folder + "/vmcore-dmesg.txt") == ring.text());
+    CHECK(dumpwright({"dmesg", folder}).out == ring.text());
+    target = "raw:" + dir / "disk?force=yes&overwrite=yes";
+  }
 }

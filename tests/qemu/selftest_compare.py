@@ -12,7 +12,7 @@ from harness.cells import Cell
 from harness.checks import Check
 from harness.compare import Comparison, compare_level, judge
 from harness.crash_both import LEAST_LINES, judge_both, says_enough
-from harness.dmesg import LAST_WORDS, judge_log, judge_same
+from harness.dmesg import LAST_WORDS, check_saved_log, judge_log, judge_same
 from harness.formats import VERIFY, plain_stream, same_bytes
 from harness.kdump import Bitmaps, pfns, read_bitmaps, runs
 from harness.known import Difference, explain
@@ -208,7 +208,7 @@ class CrashBothTest(unittest.TestCase):
             self.assertEqual(says_enough(silent, (command,)), [])
 
 
-class DmesgTest(unittest.TestCase):
+class DmesgTest(Folder):
     LOG = "\n".join(["[    0.000000] Linux version 6", *LAST_WORDS]) + "\n"
 
     def test_a_whole_log_passes(self) -> None:
@@ -220,6 +220,14 @@ class DmesgTest(unittest.TestCase):
             self.assertEqual(len(judge_log(self.LOG.replace(words, "nothing"))), 1)
         self.assertEqual(judge_log(self.LOG + "dumpwright: the log is damaged\n"),
                          ["dmesg: dumpwright: the log is damaged"])
+
+    def test_the_file_beside_a_dump(self) -> None:
+        dump = self.folder / "vmcore"
+        self.assertIn("no vmcore-dmesg.txt", check_saved_log(dump).complaints[0])
+        dump.with_name("vmcore-dmesg.txt").write_text(self.LOG)
+        self.assertEqual(check_saved_log(dump).complaints, [])
+        dump.with_name("vmcore-dmesg.txt").write_text("")
+        self.assertEqual(len(check_saved_log(dump).complaints), 3)
 
     def test_each_difference_is_shown(self) -> None:
         for other in (self.LOG + "\n", self.LOG.replace("6", "7"), ""):

@@ -1,6 +1,7 @@
 #include "capture/target/raw/raw_files.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "capture/base/checked.h"
 #include "capture/base/fd.h"
@@ -9,6 +10,8 @@
 namespace dw {
 
 namespace {
+
+constexpr uint64_t kForSmallFiles = 64 << 10;
 
 Error no_room() { return {ErrorKind::kNoSpace, "has no room for another small file"}; }
 
@@ -57,23 +60,34 @@ Result<RawFiles::Extent> RawFiles::place_for(const RawFile& now, const std::stri
     if (reserved.name != name || length > reserved.places[0].length) continue;
     return reserved.places[reserved.places[0].begin == now.offset ? 1 : 0];
   }
-  return find_free(length);
+  // A log must not take the report's place.
+  if (length <= kForSmallFiles) return find_free(length);
+  DW_ASSIGN(Extent place, find_free(length + kForSmallFiles));
+  place.length = align_up(length, kRawBlock);
+  return place;
 }
 
-Status RawFiles::put(const std::string& name, Bytes content) {
+Status RawFiles::put(const std::string& name, const FileContent& content) {
   RawSuperblock superblock = *device_->superblock();
   auto& files = superblock.files;
   auto file = std::ranges::find(files, name, &RawFile::name);
   if (file == files.end()) file = std::ranges::find(files, std::string(), &RawFile::name);
   if (file == files.end() || name.size() > kRawMaxFileName) return no_room();
   DW_ASSIGN(Extent place, place_for(*file, name, content.size()));
-  DW_TRY(write_all_at(device_->fd(), content, place.begin));
+  uint64_t written = 0;
+  RunningDigest digest;
+  DW_TRY(content.copy_to([&](Bytes bytes) {
+    digest.add(bytes);
+    DW_CHECK(range_fits(written, bytes.size(), place.length));
+    return write_all_at(device_->fd(), bytes,
+                        place.begin + std::exchange(written, written + bytes.size()));
+  }));
   DW_TRY(device_->sync());
   *file = {.name = name,
            .offset = place.begin,
            .capacity = place.length,
-           .length = content.size(),
-           .digest = digest64(content)};
+           .length = written,
+           .digest = digest.value()};
   return device_->put_superblock(superblock);
 }
 

@@ -10,6 +10,7 @@
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/file_content.h"
 #include "capture/target/raw/raw_device.h"
 
 namespace dw {
@@ -18,8 +19,9 @@ class RawFiles {
  public:
   explicit RawFiles(RawDevice& device) : device_(&device) {}
 
-  // As Target::put_file() and reserve_file(); the device has a superblock.
-  Status put(const std::string& name, Bytes content);
+  // As DumpStore::put_content() and Target::reserve_file(); the device has a superblock. Large
+  // content leaves room for small.
+  Status put(const std::string& name, const FileContent& content);
   Status reserve(const std::string& name, size_t bytes);
 
  private:

@@ -118,8 +118,8 @@ Result<std::unique_ptr<ByteSource>> RawStore::open_file(const std::string& name,
   return std::unique_ptr<ByteSource>(std::move(source));
 }
 
-Status RawStore::put_file(const std::string& name, const char* file, Bytes content,
-                          const StillWanted& wanted) {
+Status RawStore::put_content(const std::string& name, const char* file, const FileContent& content,
+                             const StillWanted& wanted) {
   DW_TRY(check_wanted(wanted));
   if (!holds(name)) {
     const std::optional<RawSuperblock>& there = device_.superblock();

@@ -23,8 +23,8 @@ class RawStore : public DumpStore {
   Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;
-  Status put_file(const std::string& name, const char* file, Bytes content,
-                  const StillWanted& wanted = {}) override;
+  Status put_content(const std::string& name, const char* file, const FileContent& content,
+                     const StillWanted& wanted) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
   [[nodiscard]] std::string display(const std::string& name) const override {
     return device_.path() + ":" + name;

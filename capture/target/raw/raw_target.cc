@@ -119,7 +119,7 @@ Status RawTarget::preallocate_sums(uint64_t length) {
 Status RawTarget::cut_sums(uint64_t size) { return done(sums_.cut(size)); }
 
 Status RawTarget::put_file(const char* name, Bytes content) {
-  return done(files_.put(name, content));
+  return done(files_.put(name, BytesContent(content)));
 }
 
 Status RawTarget::reserve_file(const char* name, size_t bytes) {

@@ -3,9 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 namespace dw {
+
+namespace {
+
+constexpr size_t kMostAtOnce = 32 << 10;  // of ServerFile::put()
+
+// Of a new file: nothing but `content` is in it then, and durable.
+Status fill(ServerFile& file, const FileContent& content) {
+  std::optional<Bytes> whole = content.whole();
+  if (whole && whole->size() <= kMostAtOnce) return file.put(*whole);
+  uint64_t written = 0;
+  DW_TRY(content.copy_to([&](Bytes bytes) {
+    return file.write(std::exchange(written, written + bytes.size()), bytes);
+  }));
+  return file.commit();
+}
+
+}  // namespace
 
 Result<RemoteSmallFile> RemoteSmallFile::create(FileServer& server, std::string path,
                                                 size_t bytes) {
@@ -90,15 +108,15 @@ void RemoteSmallFile::next_spare() {
   if (reserved.ok()) spare_ = std::move(*reserved);
 }
 
-Status RemoteSmallFile::put_new(Bytes content, const StillWanted& wanted) const {
+Status RemoteSmallFile::put_new(const FileContent& content, const StillWanted& wanted) const {
   DW_ASSIGN(std::unique_ptr<ServerFile> file, make(once_path()));
-  DW_TRY(file->put(content));
+  DW_TRY(fill(*file, content));
   DW_TRY(check_wanted(wanted));
   return server_->replace_open(once_path(), path_, *file);
 }
 
-Status RemoteSmallFile::put_once(FileServer& server, const std::string& path, Bytes content,
-                                 const StillWanted& wanted) {
+Status RemoteSmallFile::put_once(FileServer& server, const std::string& path,
+                                 const FileContent& content, const StillWanted& wanted) {
   RemoteSmallFile file(server, path, 0);
   Status put = file.put_new(content, wanted);
   if (!put.ok()) (void)server.remove(file.once_path());

@@ -12,6 +12,7 @@
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
+#include "capture/target/file_content.h"
 #include "capture/target/server/file_server.h"
 #include "capture/target/still_wanted.h"
 
@@ -31,7 +32,7 @@ class RemoteSmallFile {
 
   // The same without room that was made before, and with nothing left beside it: by NAME.once, so
   // that the spares of somebody else stay. As DumpStore::put_file().
-  static Status put_once(FileServer& server, const std::string& path, Bytes content,
+  static Status put_once(FileServer& server, const std::string& path, const FileContent& content,
                          const StillWanted& wanted = {});
   // Those that another run left beside it.
   static void remove_spares(FileServer& server, const std::string& path);
@@ -44,7 +45,7 @@ class RemoteSmallFile {
   // While there is no NAME whose space could become the next one's.
   [[nodiscard]] std::string second_path() const { return path_ + ".spare"; }
   [[nodiscard]] std::string once_path() const { return path_ + ".once"; }
-  Status put_new(Bytes content, const StillWanted& wanted) const;
+  Status put_new(const FileContent& content, const StillWanted& wanted) const;
   [[nodiscard]] Result<std::unique_ptr<ServerFile>> make(const std::string& path) const;
   // The room may be on its way.
   Result<std::unique_ptr<ServerFile>> reserve(const std::string& path) const;

@@ -40,8 +40,8 @@ Result<std::unique_ptr<ByteSource>> ServerStore::open_file(const std::string& na
   return upcast<ByteSource>(std::move(source));
 }
 
-Status ServerStore::put_file(const std::string& name, const char* file, Bytes content,
-                             const StillWanted& wanted) {
+Status ServerStore::put_content(const std::string& name, const char* file,
+                                const FileContent& content, const StillWanted& wanted) {
   std::string path = name + "/" + file;
   Status made = server_->make_directory(name);
   if (!made.ok() && made.error().errno_value() != EEXIST) return failed(made.error(), name);

@@ -20,8 +20,8 @@ class ServerStore : public DumpStore {
   Result<std::unique_ptr<Target>> reopen(const std::string& name, const char* file) override;
   Result<std::unique_ptr<ByteSource>> open_file(const std::string& name,
                                                 const std::string& file) override;
-  Status put_file(const std::string& name, const char* file, Bytes content,
-                  const StillWanted& wanted = {}) override;
+  Status put_content(const std::string& name, const char* file, const FileContent& content,
+                     const StillWanted& wanted) override;
   void remove_leftovers(const std::string& name, const std::string& dump,
                         const char* file) override;
   Status seal_finished(const std::string& name, const std::string& file) override;

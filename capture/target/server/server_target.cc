@@ -326,7 +326,7 @@ Status ServerTarget::put_file(const char* name, Bytes content) {
     if (!put.ok()) last.remove_spares();
     return put;
   }
-  return told(RemoteSmallFile::put_once(*server_, at(name), content), name);
+  return told(RemoteSmallFile::put_once(*server_, at(name), BytesContent(content)), name);
 }
 
 std::optional<uint64_t> ServerTarget::free_bytes() {

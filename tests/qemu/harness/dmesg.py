@@ -32,6 +32,15 @@ def judge_same(what: str, ours: str, theirs: str) -> list[str]:
     return [] if ours == theirs else [f"dmesg of {what}: {_first_difference(ours, theirs)}"]
 
 
+def check_saved_log(dump: Path) -> Check:
+    """The file beside a dump that dumpwright saved."""
+    file = dump.with_name("vmcore-dmesg.txt")
+    if not file.exists():
+        return Check("log", ["dmesg: no vmcore-dmesg.txt beside the dump"], "")
+    text = file.read_bytes().decode(errors="replace")
+    return Check("log", judge_log(text), f"vmcore-dmesg.txt has {len(text.splitlines())} lines")
+
+
 def check_dmesg(executable: Path, makedumpfile: Path, vmcore: Path, dump: Path, folder: Path) -> Check:
     """Of the vmcore and of a dump of it: the text has to be makedumpfile's, byte for byte."""
     theirs_file = folder / "theirs-dmesg"

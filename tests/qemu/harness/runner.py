@@ -16,6 +16,7 @@ from harness.cells import CRASH_QUIRKS, Cell, CrashQuirks
 from harness.checks import Check, crash_check, ramcheck
 from harness.compile import host_program
 from harness.compared import check_compared
+from harness.dmesg import check_saved_log
 from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.installed import build_boot_initrd, check_second_boot, install, make_root_disk
@@ -68,6 +69,8 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Ser
         checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
                   pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
         done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
+    if cell.saver == "dumpwright":
+        done.append(check_saved_log(dump))
     done += check_sent(cell, dump, console, server)
     if cell.guest:
         done.append(check_second_boot(machine))

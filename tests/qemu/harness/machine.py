@@ -23,6 +23,7 @@ PANIC_MARK = MARK + "panic follows"
 UNPLANNED = re.compile(
     r"Oops|BUG: |Kernel panic|general protection fault|Out of memory|invoked oom-killer|soft lockup"
     r"|rcu_sched self-detected stall|segfault at|" + MARK + "failed")
+WATCHDOG_ACTED = "watchdog_perform_action"  # QEMU's trace
 PANIC = re.compile(r"Kernel panic - not syncing")
 MIB = 1024 * 1024
 # q35 puts this much RAM below 4 GiB, and moves the rest to 4 GiB, once there is at least LOW_LIMIT of it.
@@ -130,7 +131,7 @@ class Machine:
         # Without a boot ROM, which is in a package of its own.
         nic = (["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="] if cell.server
                else ["-nic", "none"])
-        watchdog = (["-device", "i6300esb", "-action", "watchdog=reset", "-trace", "watchdog_perform_action"]
+        watchdog = (["-device", "i6300esb", "-action", "watchdog=reset", "-trace", WATCHDOG_ACTED]
                     if cell.watchdog else [])
         cmdline = ["console=ttyS0,115200", "loglevel=5", "panic=1", "oops=panic", "rdinit=/init",
                    f"crashkernel={cell.crashkernel}", *(GUEST_CMDLINE if cell.guest else ()),
@@ -217,6 +218,12 @@ class Machine:
             if BALLOON_MARK in before and not inflated and not ended:
                 self._inflate_balloon()
                 inflated = True
+            if not ended and self.cell.watchdog and WATCHDOG_ACTED in self.log_text():
+                # It has been reset. QEMU would wait for its disk, which does not answer, before it ends.
+                self._process.kill()
+                self._process.wait()
+                outcome.poweroff_s = now
+                return outcome
             if ended:
                 outcome.poweroff_s = now
                 break

@@ -10,13 +10,12 @@ from pathlib import Path
 from harness.base import HarnessError
 from harness.cells import Cell
 from harness.checks import Check
-from harness.machine import Machine, Outcome
+from harness.machine import WATCHDOG_ACTED, Machine, Outcome
 from harness.nbd_disk import NbdDisk
 
 # The disk stops answering after so much: behind the mount, in the middle of the dump.
 STOP_AFTER = 8 << 20
 FED = "watchdog: /dev/watchdog0 is fed"
-RESET = "watchdog_perform_action"  # QEMU's trace
 ENDED = ("the dump is complete", "an incomplete dump was saved", "NO DUMP WAS SAVED")
 WATCHDOG_S = 60
 PATIENCE_S = 150  # without a sign of life, see Supervision::feed_limit_ms
@@ -43,7 +42,7 @@ def judge_reset(console: str, qemu_log: str, capture_s: float) -> list[str]:
     wrong = []
     if FED not in console:
         wrong.append("the capture kernel does not say that it feeds a watchdog")
-    if RESET not in qemu_log:
+    if WATCHDOG_ACTED not in qemu_log:
         wrong.append("QEMU tells of no watchdog that acted")
     wrong += [f"the capture ended by itself: {text}" for text in ENDED if text in console]
     if capture_s < PATIENCE_S + WATCHDOG_S / 2:

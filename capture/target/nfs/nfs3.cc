@@ -103,7 +103,7 @@ Status Nfs3::begin(const NfsHandle& root, uint32_t limit) {
   results.fixed(8);
   uint32_t most_written = results.u32();
   if (!results.ok()) return broken_reply();
-  most_read_ = clamp_size(most_read, limit);
+  most_read_ = clamp_size(most_read, std::min(limit, kMostRead));
   most_written_ = clamp_size(most_written, limit);
   return {};
 }

@@ -105,7 +105,7 @@ Result<NfsHandle> Nfs4::enter(const NfsHandle& root, std::span<const std::string
   results.attributes({&type, &most_read, &most_written});
   if (!reader.ok()) return broken_reply();
   if (type.value != NF4DIR) return Error::from_errno("a part of the path is no directory", ENOTDIR);
-  most_read_ = clamp_size(most_read, limit);
+  most_read_ = clamp_size(most_read, std::min(limit, kMostRead));
   most_written_ = clamp_size(most_written, limit);
   return handle;
 }
@@ -120,7 +120,7 @@ Status Nfs4::learn_limits(const NfsHandle& directory, uint32_t limit) {
   Nfs4Results::Attribute most_written{FATTR4_MAXWRITE, 8};
   results.attributes({&most_read, &most_written});
   if (!reader.ok()) return broken_reply();
-  most_read_ = clamp_size(most_read, limit);
+  most_read_ = clamp_size(most_read, std::min(limit, kMostRead));
   most_written_ = clamp_size(most_written, limit);
   return {};
 }

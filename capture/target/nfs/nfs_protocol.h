@@ -68,6 +68,9 @@ class NfsProtocol {
   NfsProtocol& operator=(const NfsProtocol&) = delete;
   virtual ~NfsProtocol() = default;
 
+  // Of one read: a reply has as much room, and many are on their way.
+  static constexpr uint32_t kMostRead = 128 << 10;
+
   [[nodiscard]] uint32_t most_read() const { return most_read_; }
   [[nodiscard]] uint32_t most_written() const { return most_written_; }
 

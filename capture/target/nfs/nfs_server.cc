@@ -97,7 +97,7 @@ Status NfsServer::begin(const NfsAddress& address, const ServerTimes& times) {
 Status NfsServer::begin3(const NfsAddress& address, const ServerTimes& times) {
   RpcPeer peer = peer_of(address, display_);
   DW_ASSIGN(NfsMount mount, mount_nfs3(peer, address.mount_port, address.directory, times));
-  DW_ASSIGN(connection_, RpcConnection::connect(peer, times, NfsTraffic::kMostWritten));
+  DW_ASSIGN(connection_, RpcConnection::connect(peer, times, NfsProtocol::kMostRead));
   connection_->set_limit(times.connect_ms);
   auto protocol = std::make_unique<Nfs3>(*connection_);
   DW_TRY(protocol->begin(mount.handle, NfsTraffic::kMostWritten));
@@ -109,7 +109,7 @@ Status NfsServer::begin3(const NfsAddress& address, const ServerTimes& times) {
 
 Status NfsServer::begin4(const NfsAddress& address, const ServerTimes& times) {
   RpcPeer peer = peer_of(address, display_);
-  DW_ASSIGN(connection_, RpcConnection::connect(peer, times, NfsTraffic::kMostWritten));
+  DW_ASSIGN(connection_, RpcConnection::connect(peer, times, NfsProtocol::kMostRead));
   connection_->set_limit(times.connect_ms);
   auto four = std::make_unique<Nfs4>(*connection_);
   Nfs4& protocol = *four;

@@ -18,7 +18,7 @@ namespace dw {
 class NfsTraffic final : public RpcReceiver {
  public:
   static constexpr size_t kBlockSize = 32 << 10;
-  static constexpr size_t kBlocks = 272;
+  static constexpr size_t kBlocks = 284;
   // Of one write.
   static constexpr uint32_t kMostWritten = RpcPayload::kMaxPieces * kBlockSize;
   // Enough for one.

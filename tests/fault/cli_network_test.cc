@@ -180,7 +180,7 @@ void check_full(const Stage& stage, const Place& place, const std::string& why) 
 }
 
 constexpr const char* kDiskFull = "No space left on device";
-constexpr const char* kQuotaFull = "Disk quota exceeded";
+constexpr const char* kQuotaFull = "uota exceeded";  // glibc: Disk quota; musl: Quota
 
 // Takes 8 MiB, with room for more.
 struct QuotaDisk : LoopDisk {

@@ -46,6 +46,7 @@ Result<DumpSaver> DumpSaver::create(const Capture& capture, const Job& job,
   DW_ASSIGN(Pipeline pipeline, Pipeline::create(sources, job.sizes, page_size));
   DumpSaver saver(capture, job, std::move(pass_one), std::move(pipeline));
   DW_ASSIGN(saver.target_, open_target());
+  saver.target_->set_moved([&events = capture.events] { events.on_progress(); });
   DW_ASSIGN(saver.writer_,
             make_dump_writer({.format = job.saving.format,
                               .compression = job.saving.compression,

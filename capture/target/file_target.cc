@@ -207,9 +207,11 @@ Status FileTarget::preallocate(uint64_t offset, uint64_t length) {
 // Paced like everything that is written: a large machine's descriptor table has gigabytes.
 Status FileTarget::write_zeros(uint64_t offset, uint64_t length) {
   static constexpr std::array<std::byte, 16 << 10> kZeros{};
-  for (uint64_t done = 0; done < length; done += kZeros.size())
+  for (uint64_t done = 0; done < length; done += kZeros.size()) {
     DW_TRY(write_at(offset + done,
                     std::span(kZeros).first(std::min<uint64_t>(kZeros.size(), length - done))));
+    moved();
+  }
   return {};
 }
 

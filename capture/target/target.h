@@ -9,8 +9,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "capture/base/bytes.h"
 #include "capture/base/result.h"
@@ -106,6 +108,19 @@ class Target {
 
   // What the dump is called now, for messages.
   [[nodiscard]] virtual std::string path() const = 0;
+
+  // Called again and again by a call that takes long and gets on, on the thread of its caller.
+  void set_moved(std::function<void()> moved) { moved_ = std::move(moved); }
+
+ protected:
+  // Where that is room for a table of gigabytes: so much at a time.
+  static constexpr uint64_t kRoomPieceBytes = 64 << 20;
+  void moved() const {
+    if (moved_) moved_();
+  }
+
+ private:
+  std::function<void()> moved_;
 };
 
 }  // namespace dw

@@ -158,6 +158,18 @@ TEST_CASE("server target: what nobody answered for may be published, and that is
   CHECK(told > 0);
 }
 
+TEST_CASE("server target: room for a large table is taken in pieces, each of which is told of") {
+  Place place;
+  DirectoryServer server(place.disk);
+  std::unique_ptr<ServerTarget> target = stage(server);
+  unsigned pieces = 0;
+  target->set_moved([&] { ++pieces; });
+  constexpr uint64_t kLength = 130 << 20;
+  REQUIRE(target->preallocate(4096, kLength).ok());
+  CHECK(pieces == 3);
+  CHECK(target->size().value() == 4096 + kLength);
+}
+
 TEST_CASE("server target: a publish that is refused is not in doubt") {
   Place place;
   DirectoryServer server(place.disk);

@@ -39,13 +39,18 @@ Status RawTarget::done(const Status& status) const {
   return status.ok() ? status : failed(status.error());
 }
 
+Status RawTarget::check_room(uint64_t offset, uint64_t length) {
+  std::lock_guard lock(mutex_);
+  uint64_t room = sums_.begin() - begin_;
+  if (range_fits(offset, length, room)) return {};
+  return failed(Error(ErrorKind::kNoSpace, "the partition is full"));
+}
+
 // [offset, offset + length) becomes part of the dump; what lies in front of it and was not reads as
 // zeros.
 Status RawTarget::take_room(uint64_t offset, uint64_t length) {
+  DW_TRY(check_room(offset, length));
   std::lock_guard lock(mutex_);
-  uint64_t room = sums_.begin() - begin_;
-  if (!range_fits(offset, length, room))
-    return failed(Error(ErrorKind::kNoSpace, "the partition is full"));
   if (offset > end_) DW_TRY(lengthen(offset));
   end_ = std::max(end_, offset + length);
   return {};
@@ -61,7 +66,14 @@ Status RawTarget::lengthen(uint64_t end) {
 
 Status RawTarget::preallocate(uint64_t offset, uint64_t length) {
   uint64_t end = checked_add(offset, length).value_or(UINT64_MAX);
-  return take_room(end, 0);
+  // Refused before gigabytes of zeros are written.
+  DW_TRY(check_room(end, 0));
+  DW_ASSIGN(uint64_t at, size());
+  for (; at < end; moved()) {
+    at += std::min(end - at, kRoomPieceBytes);
+    DW_TRY(take_room(at, 0));
+  }
+  return {};
 }
 
 Status RawTarget::write_at(uint64_t offset, Bytes bytes) {

@@ -49,6 +49,7 @@ class RawTarget : public Target {
  private:
   // Of the device, for an offset in the dump.
   [[nodiscard]] uint64_t place(uint64_t offset) const { return begin_ + offset; }
+  Status check_room(uint64_t offset, uint64_t length);
   Status take_room(uint64_t offset, uint64_t length);
   Status lengthen(uint64_t end);
   Status put_state(RawState state, bool certain);

@@ -208,7 +208,12 @@ Status ServerTarget::preallocate(uint64_t offset, uint64_t length) {
   DW_TRY(settle());
   DW_TRY(told(check_room(length)));
   uint64_t before = dump_->size();
-  Status made = dump_->write_zeros(offset, offset + length);
+  Status made;
+  for (uint64_t end = offset + length; offset < end && made.ok(); moved()) {
+    uint64_t piece = std::min(end - offset, kRoomPieceBytes);
+    made = dump_->write_zeros(offset, offset + piece);
+    offset += piece;
+  }
   if (!made.ok() && made.error().kind() == ErrorKind::kNoSpace) (void)dump_->truncate(before);
   return told(made);
 }

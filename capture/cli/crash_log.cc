@@ -28,12 +28,24 @@ class AskedContent final : public FileContent {
   const StillWanted* wanted_;
 };
 
+// A log that was overwritten may claim any length, and would take the dump's time and room.
+constexpr uint64_t kMaxLogBytes = 64 << 20;
+
+Error too_long() {
+  Error error(ErrorKind::kUnsupported, "the log has more than 64 MiB of text");
+  return error.hint("dumpwright dmesg prints what the dump has of it");
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const CrashLog>> CrashLog::open(std::shared_ptr<const Vmcore> vmcore) {
   std::shared_ptr<CrashLog> log(new CrashLog(std::move(vmcore)));
-  auto nowhere = [](Bytes) { return Status(); };
-  DW_ASSIGN(KernelLogSummary summary, write_kernel_log(*log->vmcore_, nowhere));
+  uint64_t bytes = 0;
+  auto count = [&](Bytes text) -> Status {
+    bytes += text.size();
+    return bytes <= kMaxLogBytes ? Status() : too_long();
+  };
+  DW_ASSIGN(KernelLogSummary summary, write_kernel_log(*log->vmcore_, count));
   log->size_ = summary.bytes;
   log->damaged_ = summary.damaged;
   return std::shared_ptr<const CrashLog>(std::move(log));

@@ -19,7 +19,8 @@ inline constexpr const char* kLogName = "vmcore-dmesg.txt";
 
 class CrashLog final : public FileContent {
  public:
-  // Reads all of it, to know its size. Errors as write_kernel_log().
+  // Reads all of it, to know its size. Errors as write_kernel_log(); kUnsupported too if it has
+  // more than 64 MiB of text.
   static Result<std::shared_ptr<const CrashLog>> open(std::shared_ptr<const Vmcore> vmcore);
 
   [[nodiscard]] uint64_t size() const override { return size_; }

@@ -9,6 +9,7 @@
 #include "capture/base/byte_source.h"
 #include "capture/base/fd.h"
 #include "capture/cli/capture_report.h"
+#include "capture/cli/crash_log.h"
 #include "capture/format/dump_source.h"
 #include "capture/format/kdump_reader.h"
 #include "capture/journal/journal_reader.h"
@@ -136,7 +137,8 @@ Result<std::optional<InterruptedDump>> look_at_journal(DumpStore& store, const s
 // What the run that wrote the dump may have left to do behind its name. A dump is whole without it.
 void finish_up(DumpStore& store, const DumpPlace& place, std::string_view dump) {
   if (dump.ends_with(kIncompleteSuffix)) dump.remove_suffix(kIncompleteSuffix.size());
-  store.remove_leftovers(place.name, std::string(dump), kReportName);
+  for (const char* small : {kReportName, kLogName})
+    store.remove_leftovers(place.name, std::string(dump), small);
   Status said = say_complete(store, place.name);
   if (!said.ok()) print_warning(said.error());
 }

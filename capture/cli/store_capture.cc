@@ -82,9 +82,10 @@ class StoreCapture {
         print_message("%s holds this crash already; nothing to do", path_.c_str());
         return Outcome::kComplete;
       }
-      if (!place.interrupted) return begin(*store, place);
+      if (!place.interrupted) return with_log(*store, place.name, begin(*store, place));
       Result<Outcome> outcome = go_on_or_keep(*store, place);
-      if (outcome.ok() || outcome.error().kind() != ErrorKind::kBadInput) return outcome;
+      if (outcome.ok() || outcome.error().kind() != ErrorKind::kBadInput)
+        return with_log(*store, place.name, std::move(outcome));
       print_warning(outcome.error());
       print_message("%s cannot be continued", path_.c_str());
       refused_.push_back(place.name);
@@ -117,9 +118,10 @@ class StoreCapture {
     return target;
   }
 
-  // A dump is worth more than its log. After a lost connection it is tried again.
+  // A dump is worth more than its log: where that failed, the dump comes first, or a link that
+  // breaks now and then would never get further.
   void put_log_beside(DumpStore& store, const std::string& name) {
-    if (!capture_->log || log_refused_) return;
+    if (!capture_->log || log_failed_) return;
     auto wanted = [this] {
       capture_->events.on_progress();
       return true;
@@ -130,7 +132,13 @@ class StoreCapture {
       put = put_log(store, name, *capture_->log, wanted);
     if (put.ok()) return;
     print_warning(put.error());
-    log_refused_ = !is_lost(put.error());
+    log_failed_ = true;
+  }
+
+  // Whatever failed before, the dump is there now.
+  Result<Outcome> with_log(DumpStore& store, const std::string& name, Result<Outcome> outcome) {
+    if (outcome.ok() && std::exchange(log_failed_, false)) put_log_beside(store, name);
+    return outcome;
   }
 
   Result<Outcome> begin(DumpStore& store, const DumpPlace& place) {
@@ -213,7 +221,7 @@ class StoreCapture {
   CrashToPlace crash_;
   std::string announced_;             // the folder that has the first word
   std::string begun_;                 // the folder of the dump that this run began, or goes on with
-  bool log_refused_ = false;          // the log is not tried again
+  bool log_failed_ = false;           // it is not tried again before the dump is there
   bool begun_for_certain_ = false;    // it stood there: nobody was lost before saying so
   std::vector<std::string> refused_;  // folders of dumps that cannot be gone on with
   std::vector<std::string> told_;     // paths

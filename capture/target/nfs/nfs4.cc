@@ -134,9 +134,9 @@ Result<NfsEntry> Nfs4::look_up(const NfsHandle& directory, const std::string& na
 }
 
 NfsCall Nfs4::look_up_call(const NfsHandle& directory, const std::string& name) {
-  scratch_ = {};
-  scratch_.handle(directory).look_up(name).get_handle().get_attributes({FATTR4_TYPE, FATTR4_SIZE});
-  return scratch_.call();
+  look_up_ = {};
+  look_up_.handle(directory).look_up(name).get_handle().get_attributes({FATTR4_TYPE, FATTR4_SIZE});
+  return look_up_.call();
 }
 
 std::optional<NfsEntry> Nfs4::look_up_results(XdrReader& reader) {

@@ -67,6 +67,8 @@ class Nfs4 final : public NfsProtocol {
   uint64_t lease_ms_ = 0;
   uint64_t last_renewal_ms_ = 0;
   Nfs4Compound scratch_;
+  // Encoded again where the server asks for time, while which writes go on.
+  Nfs4Compound look_up_;
   Nobody nobody_;
 };
 

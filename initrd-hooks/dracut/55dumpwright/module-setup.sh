@@ -14,8 +14,8 @@ dumpwright_devices() {
   local target device
   while read -r target; do
     case $target in
-      dev:*) device=${target#dev:} && device=${device%%:*} ;;
-      raw:*) device=${target#raw:} ;;
+      dev:*) device=${target#dev:} && device=${device%%:/*} ;;
+      raw:*) device=${target#raw:} && device=${device%%\?*} ;;
       *) continue ;;
     esac
     case $device in
@@ -97,12 +97,18 @@ installkernel() {
 }
 
 install() {
-  local key file
+  local key file devices
   inst_binary "$DUMPWRIGHT_EXECUTABLE" /usr/sbin/dumpwright
   inst_simple "$DUMPWRIGHT_CONFIG" /etc/dumpwright.conf
   # udev loads the drivers: there is no list of them for dumpwright.
   mkdir -p "$initdir/lib/modules"
   : >"$initdir/lib/modules/modules.list"
+  # Without a word on the command line dracut takes away the rules that put these together.
+  mapfile -t devices < <(dumpwright_devices)
+  if [[ ${#devices[@]} -gt 0 ]] && grep -qE '^(lvm|crypt|raid|mpath)' < <(lsblk -sno TYPE "${devices[@]}" 2>/dev/null); then
+    mkdir -p "$initdir/etc/cmdline.d"
+    echo 'rd.auto=1' >"$initdir/etc/cmdline.d/50-dumpwright.conf"
+  fi
   for key in ssh_key ssh_known_hosts; do
     file=$(dumpwright_setting "$key")
     [[ -z $file ]] || inst_simple "$file"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <span>
 
 #include "capture/base/bytes.h"
 #include "capture/base/checked.h"
@@ -120,7 +121,7 @@ void RingModel::put_text(Descriptor& descriptor, uint64_t id, std::string_view t
     at = 0;
     std::memcpy(ring_.data(), &id, sizeof(id));
   }
-  std::memcpy(ring_.data() + at + 8, text.data(), text.size());
+  std::ranges::copy(std::as_bytes(std::span(text)), ring_.data() + at + 8);
 }
 
 void RingModel::add(const LoggedRecord& record) {
@@ -215,8 +216,8 @@ void RecordModel::add(const LoggedRecord& record, std::string_view dictionary) {
   dw::store(buffer_, next + 12, static_cast<uint16_t>(dictionary.size()));
   if (header_bytes_ == 20) dw::store(buffer_, next + 16, record.caller_id);
   std::byte* text = buffer_.data() + next + header_bytes_;
-  std::memcpy(text, record.text.data(), record.text.size());
-  std::memcpy(text + record.text.size(), dictionary.data(), dictionary.size());
+  for (std::string_view part : {std::string_view(record.text), dictionary})
+    text = std::ranges::copy(std::as_bytes(std::span(part)), text).out;
   next += static_cast<uint32_t>(size);
   live_.push_back(record);
 }

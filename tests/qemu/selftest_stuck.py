@@ -7,13 +7,13 @@ import unittest
 from harness.stuck import judge_reset
 
 CONSOLE = "dumpwright: watchdog: /dev/watchdog0 is fed while the capture moves\n"
-LOG = "watchdog_perform_action action=0\n"
+WATCHDOG_LOG = "watchdog_perform_action action=0\n"
 
 
 class StuckTest(unittest.TestCase):
     def test_only_a_fed_watchdog_that_acted_passes(self) -> None:
-        self.assertEqual(judge_reset(CONSOLE, LOG, 220), [])
-        for console, log, seconds in (("", LOG, 220), (CONSOLE, "", 220), (CONSOLE, LOG, 70),
-                                      (CONSOLE + "dumpwright: NO DUMP WAS SAVED\n", LOG, 220)):
+        self.assertEqual(judge_reset(CONSOLE, WATCHDOG_LOG, 220), [])
+        for console, log, seconds in (("", WATCHDOG_LOG, 220), (CONSOLE, "", 220), (CONSOLE, WATCHDOG_LOG, 70),
+                                      (CONSOLE + "dumpwright: NO DUMP WAS SAVED\n", WATCHDOG_LOG, 220)):
             with self.subTest(console=console, log=log, seconds=seconds):
                 self.assertEqual(len(judge_reset(console, log, seconds)), 1)

@@ -14,6 +14,7 @@ from harness.servers import DEAD_TARGET, Server
 
 ADDRESS = "10.0.2.15/24"
 REPORT = "vmcore.json"
+LOG = "vmcore-dmesg.txt"
 
 
 def judge_network(cell: Cell, console: str) -> list[str]:
@@ -58,8 +59,9 @@ def judge_announced(console: str) -> list[str]:
 def _check_reports(dump: Path, server_folder: Path, console: str) -> Check:
     beside = dump.with_name(REPORT).read_text()
     found = list(server_folder.glob(f"*/{REPORT}"))
-    if len(found) != 1 or len(list(found[0].parent.iterdir())) != 1:
-        return Check("reports", [f"expected one report and nothing else, found: {list(server_folder.rglob('*'))}"], "")
+    names = sorted(path.name for path in found[0].parent.iterdir()) if len(found) == 1 else []
+    if names != sorted((REPORT, LOG)):
+        return Check("reports", [f"expected one report and the log beside it, found: {list(server_folder.rglob('*'))}"], "")
     return Check("reports", judge_reports(beside, found[0].read_text()) + judge_announced(console),
                  found[0].read_text().strip())
 

@@ -137,8 +137,8 @@ Result<std::optional<InterruptedDump>> look_at_journal(DumpStore& store, const s
 // What the run that wrote the dump may have left to do behind its name. A dump is whole without it.
 void finish_up(DumpStore& store, const DumpPlace& place, std::string_view dump) {
   if (dump.ends_with(kIncompleteSuffix)) dump.remove_suffix(kIncompleteSuffix.size());
-  for (const char* small : {kReportName, kLogName})
-    store.remove_leftovers(place.name, std::string(dump), small);
+  constexpr const char* kSmallFiles[] = {kReportName, kLogName};
+  store.remove_leftovers(place.name, std::string(dump), kSmallFiles);
   Status said = say_complete(store, place.name);
   if (!said.ok()) print_warning(said.error());
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "capture/base/byte_source.h"
@@ -65,9 +66,9 @@ class DumpStore {
   }
 
   // Removes what a run that was cut off left beside the sealed dump `dump` of the folder `name`,
-  // and beside its small file `file`.
+  // and beside its small `files`.
   virtual void remove_leftovers(const std::string& /*name*/, const std::string& /*dump*/,
-                                const char* /*file*/) {}
+                                std::span<const char* const> /*files*/) {}
 
   // Gives the published dump `file` (FILE.incomplete) its final name: all but that was done.
   virtual Status seal_finished(const std::string& name, const std::string& file) = 0;

@@ -61,9 +61,10 @@ Status FileStore::put_content(const std::string& name, const char* file, const F
 }
 
 void FileStore::remove_leftovers(const std::string& name, const std::string& /*dump*/,
-                                 const char* file) {
+                                 std::span<const char* const> files) {
   Result<Fd> folder = open_file_at(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY);
-  if (folder.ok()) ReservedFile::remove_spares(folder->get(), file);
+  if (!folder.ok()) return;
+  for (const char* file : files) ReservedFile::remove_spares(folder->get(), file);
 }
 
 Status FileStore::seal_finished(const std::string& name, const std::string& file) {

@@ -23,7 +23,7 @@ class FileStore : public DumpStore {
   Status put_content(const std::string& name, const char* file, const FileContent& content,
                      const StillWanted& wanted) override;
   void remove_leftovers(const std::string& name, const std::string& dump,
-                        const char* file) override;
+                        std::span<const char* const> files) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
   [[nodiscard]] std::string display(const std::string& name) const override {
     return directory_ + "/" + name;

@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <string>
 
 #include "tests/fault/cli_support.h"
 #include "tests/unit/support/log_model.h"
+#include "tests/unit/support/syscall_tracer.h"
 #include "tests/unit/support/text.h"
 
 using namespace dw;
@@ -47,6 +49,32 @@ TEST_CASE("cli dmesg: a vmcore, and dumps of it in every format") {
     CHECK(log.status == 0);
     CHECK(log.err.empty());
     CHECK(log.out == ring.text());
+  }
+}
+
+TEST_CASE("cli capture: the log comes before the dump, and after it where it failed") {
+  TempDir dir;
+  RingModel ring = ring_with_panic();
+  write_vmcore(ring, dir / "vmcore");
+  for (bool fails : {false, true}) {
+    CAPTURE(fails);
+    std::string dumps = dir / (fails ? "failed" : "well");
+    unsigned logs_written = 0, written_after_dump = 0;
+    bool dump_there = false;
+    Outcome saved = run_traced(
+        dumpwright_arguments({"capture", "--source", dir / "vmcore", "--progress", "none", dumps}),
+        [&](const TracedCall& call) -> Verdict {
+          if (call.name == "pwrite64" && call.path.ends_with("/vmcore.new")) dump_there = true;
+          bool is_log =
+              call.name == "pwrite64" && call.path.find("/vmcore-dmesg.txt") != std::string::npos;
+          if (!is_log) return {};
+          written_after_dump += dump_there;
+          return {.errno_value = fails && logs_written++ == 0 ? EIO : 0};
+        });
+    CHECK(saved.status == 0);
+    CHECK((saved.err.find("warning: ") != std::string::npos) == fails);
+    CHECK((written_after_dump > 0) == fails);
+    CHECK(read_file(dumps + "/" + tree_of(dumps).front() + "/vmcore-dmesg.txt") == ring.text());
   }
 }
 

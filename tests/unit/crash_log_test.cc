@@ -96,6 +96,23 @@ TEST_CASE("crash log: its size is known, and it is the same each time") {
   }
 }
 
+TEST_CASE("crash log: one with more than 64 MiB of text is refused") {
+  RingModel ring(13, 23);
+  // Each line gets a time stamp in front, so a log of 5 MB has 80 MB of text.
+  for (unsigned i = 0; i < 5000; ++i) ring.add({i, i, std::string(1000, '\n')});
+  TempDir dir;
+  golden::KernelBuilder builder({});
+  ring.store(builder);
+  builder.build().write_to(dir / "vmcore");
+  Result<Vmcore> vmcore = Vmcore::open((dir / "vmcore").c_str());
+  REQUIRE(vmcore.ok());
+  Result<std::shared_ptr<const CrashLog>> log =
+      CrashLog::open(std::make_shared<const Vmcore>(std::move(*vmcore)));
+  REQUIRE_FALSE(log.ok());
+  CHECK(log.error().kind() == ErrorKind::kUnsupported);
+  CHECK(text_of(log).find("more than 64 MiB") != std::string::npos);
+}
+
 TEST_CASE("crash log: in a directory") {
   Crash crash;
   std::unique_ptr<FileStore> store = std::move(FileStore::open(crash.dir / "dumps").value());

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
@@ -208,12 +209,12 @@ TEST_CASE("NFS: a dump keeps no second name of a rename that was cut off") {
 
     require_ok(store.seal_finished("host-1", "vmcore.incomplete"));
     second_name("vmcore", "vmcore.incomplete");
-    store.remove_leftovers("host-1", "vmcore", "vmcore.json");
+    store.remove_leftovers("host-1", "vmcore", std::array{"vmcore.json"});
     CHECK(names() == std::vector<std::string>{"vmcore", "vmcore.sums"});
     CHECK(read_file(nfs / "host-1/vmcore") == "dump");
 
     write_file(nfs / "host-1/vmcore.incomplete", "other");
-    store.remove_leftovers("host-1", "vmcore", "vmcore.json");
+    store.remove_leftovers("host-1", "vmcore", std::array{"vmcore.json"});
     CHECK(read_file(nfs / "host-1/vmcore.incomplete") == "other");
     std::filesystem::remove_all(nfs / "host-1");
   }

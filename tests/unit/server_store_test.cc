@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <memory>
@@ -140,9 +141,10 @@ TEST_CASE("server store: a small file is written, and replaced, and whole whenev
 
 TEST_CASE("server store: what a run that was cut off left beside a small file is removed") {
   Place place;
-  for (const char* file : {"report", "report.new", "report.spare", "report.once", "other.new"})
+  for (const char* file :
+       {"report", "report.new", "report.spare", "report.once", "other.new", "log.new"})
     place.put(std::string("host-1/") + file, "text");
-  place.store.remove_leftovers("host-1", "vmcore", "report");
+  place.store.remove_leftovers("host-1", "vmcore", std::array{"report", "log"});
   CHECK(place.dir.tree() ==
         std::vector<std::string>{"host-1", "host-1/other.new", "host-1/report"});
 }

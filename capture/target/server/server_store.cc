@@ -50,10 +50,10 @@ Status ServerStore::put_content(const std::string& name, const char* file,
 }
 
 void ServerStore::remove_leftovers(const std::string& name, const std::string& dump,
-                                   const char* file) {
+                                   std::span<const char* const> files) {
   std::string path = name + "/" + dump;
   (void)server_->finish_rename(path + std::string(kIncompleteSuffix), path);
-  RemoteSmallFile::remove_spares(*server_, name + "/" + file);
+  for (const char* file : files) RemoteSmallFile::remove_spares(*server_, name + "/" + file);
 }
 
 Status ServerStore::seal_finished(const std::string& name, const std::string& file) {

@@ -12,6 +12,7 @@
 #include "capture/journal/journal_reader.h"
 #include "capture/target/dump_names.h"
 #include "capture/target/server/server_target.h"
+#include "capture/target/server/standing_files.h"
 #include "capture/target/sums_file.h"
 #include "tests/fault/disturbed_runs.h"
 #include "tests/fault/writer_subject.h"
@@ -113,7 +114,8 @@ class Place {
 
  private:
   Status run_on(DirectoryServer& server, const Vmcore& vmcore, const Journal& vouched) {
-    DW_ASSIGN(StandingDump standing, ServerTarget::look(server, kName));
+    DW_ASSIGN(StandingFiles files, find_standing_files(server, kName));
+    StandingDump standing = files.dump;
     begun_ = standing.standing != Standing::kNothing;
     if (standing.standing == Standing::kSealed) return {};
     if (!begun_) {

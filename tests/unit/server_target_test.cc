@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "capture/target/server/standing_files.h"
 #include "tests/unit/support/directory_server.h"
 #include "tests/unit/support/may_mount.h"
 #include "tests/unit/support/mounts.h"
@@ -202,9 +203,9 @@ TEST_CASE("server target: a lost connection is told by every call, and leaves wh
     }
     CHECK(failed.error().kind() == ErrorKind::kLost);
     DirectoryServer next(place.disk);
-    Result<StandingDump> standing = ServerTarget::look(next, kName);
+    Result<StandingFiles> standing = find_standing_files(next, kName);
     REQUIRE(standing.ok());
-    if (standing->standing == Standing::kIncomplete)
+    if (standing->dump.standing == Standing::kIncomplete)
       CHECK(place.file("vmcore.incomplete") == "dump");
     else
       publish(next);

@@ -9,6 +9,7 @@
 #include "capture/target/server/remote_small_file.h"
 #include "capture/target/server/server_source.h"
 #include "capture/target/server/server_target.h"
+#include "capture/target/server/standing_files.h"
 
 namespace dw {
 
@@ -17,9 +18,9 @@ Error ServerStore::failed(const Error& error, const std::string& path) const {
 }
 
 Result<StandingDump> ServerStore::look(const std::string& name) {
-  Result<StandingDump> there = ServerTarget::look(*server_, name);
+  Result<StandingFiles> there = find_standing_files(*server_, name);
   if (!there.ok()) return failed(there.error(), name);
-  return there;
+  return there->dump;
 }
 
 Result<std::unique_ptr<Target>> ServerStore::create(const std::string& name, const char* file) {

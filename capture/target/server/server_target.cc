@@ -9,6 +9,7 @@
 #include "capture/base/checked.h"
 #include "capture/target/dump_names.h"
 #include "capture/target/file_steps.h"
+#include "capture/target/server/standing_files.h"
 #include "capture/target/sums_file.h"
 
 namespace dw {
@@ -26,26 +27,6 @@ Error taken_by_another() {
       .hint("another capture of this crash is running");
 }
 
-// In the order in which they count.
-std::vector<StandingDump> possible_dumps() {
-  std::vector<StandingDump> dumps;
-  for (const char* dump : kDumpNames)
-    dumps.push_back({.standing = Standing::kSealed, .file = dump});
-  for (const char* dump : kDumpNames)
-    dumps.push_back({.standing = Standing::kIncomplete, .file = incomplete_name(dump)});
-  return dumps;
-}
-
-// What was found under the names of possible_dumps().
-Result<StandingDump> first_of(std::span<const Result<ServerEntry>> entries) {
-  std::vector<StandingDump> dumps = possible_dumps();
-  for (size_t i = 0; i < dumps.size(); ++i) {
-    DW_ASSIGN(ServerEntry entry, entries[i]);
-    if (entry.kind != ServerEntry::Kind::kNothing) return dumps[i];
-  }
-  return StandingDump{};
-}
-
 // Not the same for two captures.
 uint64_t some_length() {
   uint32_t random = 0;
@@ -55,17 +36,6 @@ uint64_t some_length() {
 }
 
 }  // namespace
-
-Result<StandingDump> ServerTarget::look(FileServer& server, const std::string& name) {
-  std::vector<std::string> paths = {name};
-  for (const StandingDump& dump : possible_dumps()) paths.push_back(name + "/" + dump.file);
-  std::vector<Result<ServerEntry>> entries = server.look_at(paths);
-  DW_ASSIGN(ServerEntry folder, entries[0]);
-  if (folder.kind == ServerEntry::Kind::kNothing) return StandingDump{};
-  if (folder.kind != ServerEntry::Kind::kDirectory)
-    return StandingDump{.standing = Standing::kOther, .file = {}};
-  return first_of(std::span(entries).subspan(1));
-}
 
 ServerTarget::ServerTarget(FileServer& server, const std::string& name, const char* file)
     : server_(&server),
@@ -116,13 +86,9 @@ Status ServerTarget::take_name() {
 // If the staged file was published meanwhile, the sums are not ours. Otherwise they are of a run
 // that was cut off, as a staged file may be.
 Status ServerTarget::check_alone() {
-  std::vector<std::string> paths = {at(kSumsName)};
-  for (const StandingDump& dump : possible_dumps()) paths.push_back(at(dump.file));
-  std::vector<Result<ServerEntry>> entries = server_->look_at(paths);
-  DW_ASSIGN(StandingDump other, first_of(std::span(entries).subspan(1)));
-  if (other.standing != Standing::kNothing) return taken_by_another();
-  DW_ASSIGN(ServerEntry sums, entries[0]);
-  return sums.kind == ServerEntry::Kind::kNothing ? Status() : remove_if_there(kSumsName);
+  DW_ASSIGN(StandingFiles found, find_standing_files(*server_, name_));
+  if (found.dump.standing != Standing::kNothing) return taken_by_another();
+  return found.has_sums ? remove_if_there(kSumsName) : Status();
 }
 
 Status ServerTarget::remove_if_there(const std::string& name) {

@@ -32,8 +32,7 @@ namespace dw {
 
 class ServerTarget : public Target {
  public:
-  // As DumpStore::look(), create() and reopen(). `file` is one of kDumpNames.
-  static Result<StandingDump> look(FileServer& server, const std::string& name);
+  // As DumpStore::create() and reopen(). `file` is one of kDumpNames.
   static Result<std::unique_ptr<ServerTarget>> create(FileServer& server, const std::string& name,
                                                       const char* file);
   static Result<std::unique_ptr<ServerTarget>> reopen(FileServer& server, const std::string& name,

@@ -18,11 +18,9 @@ bool write_one(int fd, char character) { return ::write(fd, &character, 1) == 1;
 
 }  // namespace
 
-void Watchdog::look_for(int number) {
-  std::string path = path_ + std::to_string(number);
-  int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+void Watchdog::look_for(int& fd, const std::string& path) {
+  fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
-  fds_[static_cast<size_t>(number)] = fd;
   // A driver that cannot do so keeps its own time.
   int seconds = kWatchdogSeconds;
   if (::ioctl(fd, WDIOC_SETTIMEOUT, &seconds) != 0 && ::ioctl(fd, WDIOC_GETTIMEOUT, &seconds) != 0)
@@ -36,9 +34,12 @@ void Watchdog::feed(int64_t now_ms) {
   fed_ms_ = now_ms;
   for (int number = 0; number < kMaxWatchdogs; number++) {
     int& fd = fds_[static_cast<size_t>(number)];
-    if (fd < 0) look_for(number);
-    if (fd >= 0) write_one(fd, kFood);
+    if (fd < 0) look_for(fd, path_ + std::to_string(number));
   }
+  // Number 0 has the other name too, and can be opened once.
+  if (fds_.front() < 0 && fds_.back() < 0) look_for(fds_.back(), path_);
+  for (int fd : fds_)
+    if (fd >= 0) write_one(fd, kFood);
 }
 
 void Watchdog::disarm() {

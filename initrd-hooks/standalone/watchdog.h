@@ -2,7 +2,8 @@
 //
 // Armed by being opened; fed by any write but that of 'V', which allows it to be closed without a
 // reset (the kernel's Documentation/watchdog/watchdog-api.rst). The kernel that crashed may have
-// armed it, so the first ones are taken as soon as their drivers are there.
+// armed it, so the first ones are taken as soon as their drivers are there. A driver that does not
+// use the kernel's watchdog core (ipmi_watchdog) has no number: its device is /dev/watchdog alone.
 // Thread safety: one thread. Ownership: a watchdog stays armed when the object goes.
 #pragma once
 
@@ -20,9 +21,9 @@ inline constexpr int64_t kWatchdogPeriodMs = 1000;
 
 class Watchdog {
  public:
-  // Its devices are `path` and a number from 0 on.
+  // Its devices are `path` and a number from 0 on, or `path` where there is no number 0.
   explicit Watchdog(const Log& log, std::string path = "/dev/watchdog")
-      : log_(log), path_(std::move(path)), fds_(kMaxWatchdogs, -1) {}
+      : log_(log), path_(std::move(path)), fds_(kMaxWatchdogs + 1, -1) {}
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog() = default;
@@ -35,11 +36,11 @@ class Watchdog {
   [[nodiscard]] bool is_there() const;
 
  private:
-  void look_for(int number);
+  void look_for(int& fd, const std::string& path);
 
   const Log& log_;
   std::string path_;
-  std::vector<int> fds_;
+  std::vector<int> fds_;  // by number; the last one is that without
   int64_t fed_ms_ = -kWatchdogPeriodMs;
 };
 

@@ -17,6 +17,7 @@ struct Kennel {
   std::string path = dir / "watchdog";
 
   void add(int number) const { test::write_file(path + std::to_string(number), ""); }
+  void add_without_number() const { test::write_file(path, ""); }
   [[nodiscard]] std::string eaten(int number) const {
     return test::read_file(path + std::to_string(number));
   }
@@ -57,6 +58,31 @@ TEST_CASE("watchdog: fed once a period, from the moment that its driver is there
   watchdog.feed(2 * kWatchdogPeriodMs + 1);
   CHECK(kennel.eaten(0) == food(1));
   CHECK(kennel.eaten(1) == food(2));
+}
+
+TEST_CASE("watchdog: one without a number is fed, unless number 0 has that name too") {
+  Log log(-1);
+  SUBCASE("alone, or beside others") {
+    Kennel kennel;
+    kennel.add_without_number();
+    kennel.add(1);
+    Watchdog watchdog(log, kennel.path);
+    watchdog.feed(0);
+    watchdog.feed(kWatchdogPeriodMs);
+    CHECK(test::read_file(kennel.path) == food(2));
+    CHECK(kennel.eaten(1) == food(2));
+    watchdog.disarm();
+    CHECK(test::read_file(kennel.path).back() == 'V');
+  }
+  SUBCASE("not beside number 0") {
+    Kennel kennel;
+    kennel.add_without_number();
+    kennel.add(0);
+    Watchdog watchdog(log, kennel.path);
+    watchdog.feed(0);
+    CHECK(test::read_file(kennel.path).empty());
+    CHECK(kennel.eaten(0) == food(1));
+  }
 }
 
 TEST_CASE("watchdog: disarmed for a machine that is to stay halted, and only then") {

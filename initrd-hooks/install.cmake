@@ -4,6 +4,7 @@ include(GNUInstallDirs)
 set(DUMPWRIGHT_LIBEXEC lib/dumpwright)
 
 install(TARGETS dumpwright RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(FILES initrd-hooks/common.sh DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/standalone/build-initrd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/kdump/dumpwright-kdump DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES initrd-hooks/kdump/dumpwright-kdump.service initrd-hooks/kdump/dumpwright-kdump-reload.service

@@ -20,18 +20,22 @@ namespace dw {
 namespace {
 
 constexpr const char* kHelp =
-    "usage: dumpwright check-config [--initrd] [--get KEY] FILE\n"
+    "usage: dumpwright check-config [--initrd | --get KEY | --devices | --hosts] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
     "  --initrd  it is for the standalone initrd: every target must be a device\n"
     "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://), and the files\n"
     "            that ssh_key and ssh_known_hosts name have to be fit to be used\n"
-    "  --get KEY instead: the value that it gives KEY, for scripts; nothing if it gives none;\n"
-    "            targets one per line\n"
+    "For scripts, instead of problems:\n"
+    "  --get KEY the value that it gives KEY, or nothing; targets one per line\n"
+    "  --devices of each target on a device: the device's path and the target\n"
+    "  --hosts   the names and addresses of the targets' servers\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
 
 struct Options {
   const char* path = nullptr;
   std::string_view get;  // a key
+  bool devices = false;
+  bool hosts = false;
   bool for_initrd = false;
   bool help = false;
 };
@@ -52,6 +56,10 @@ Result<Options> parse_options(std::span<const char* const> arguments) {
       options.help = true;
     } else if (argument == "--initrd") {
       options.for_initrd = true;
+    } else if (argument == "--devices") {
+      options.devices = true;
+    } else if (argument == "--hosts") {
+      options.hosts = true;
     } else if (argument == "--get") {
       DW_ASSIGN(options.get, key_behind(arguments, i++));
     } else if (argument.starts_with('-')) {
@@ -99,8 +107,6 @@ Status check_target(const Config& config, const std::string& target) {
   return {};
 }
 
-using CheckTarget = Status (*)(std::string_view target);
-
 // Prints what is wrong with a line, and says whether nothing is.
 bool tell(const char* path, uint64_t line, const Status& status) {
   if (status.ok()) return true;
@@ -111,11 +117,11 @@ bool tell(const char* path, uint64_t line, const Status& status) {
 
 // Returns whether all is well; prints what is not.
 bool check_targets(const char* path, std::string_view text, const Config& config,
-                   CheckTarget check_more) {
+                   const InitrdTargets* initrd) {
   bool good = true;
   for (const ConfigValue& target : config_values(text, "target")) {
     Status status = check_target(config, target.value);
-    if (status.ok() && check_more != nullptr) status = check_more(target.value);
+    if (status.ok() && initrd != nullptr) status = initrd->check(target.value);
     good = tell(path, target.line, status) && good;
   }
   return good;
@@ -151,10 +157,40 @@ bool check_files(const char* path, std::string_view text, const Config& config) 
   return good;
 }
 
+void print_values(std::string_view text, std::string_view key) {
+  for (const ConfigValue& value : config_values(text, key))
+    std::printf("%s\n", value.value.c_str());
+}
+
+void print_devices(std::string_view text, const InitrdTargets& initrd) {
+  for (const ConfigValue& target : config_values(text, "target")) {
+    std::string device = initrd.device(target.value);
+    if (!device.empty()) std::printf("%s %s\n", device.c_str(), target.value.c_str());
+  }
+}
+
+void print_hosts(std::string_view text) {
+  std::vector<std::string> told;
+  for (const ConfigValue& target : config_values(text, "target")) {
+    auto address = parse_target_address(target.value);
+    if (!address.ok() || !is_on_network(address->kind)) continue;
+    if (std::ranges::find(told, address->host) != told.end()) continue;
+    std::printf("%s\n", address->host.c_str());
+    told.push_back(address->host);
+  }
+}
+
+// Whether the options ask for that, and not for problems.
+bool print_for_scripts(const Options& options, std::string_view text, const InitrdTargets& initrd) {
+  if (!options.get.empty()) print_values(text, options.get);
+  if (options.devices) print_devices(text, initrd);
+  if (options.hosts) print_hosts(text);
+  return !options.get.empty() || options.devices || options.hosts;
+}
+
 }  // namespace
 
-int check_config_command(std::span<const char* const> arguments,
-                         Status (*check_for_initrd)(std::string_view target)) {
+int check_config_command(std::span<const char* const> arguments, const InitrdTargets& initrd) {
   Result<Options> options = parse_options(arguments);
   if (std::optional<int> status = end_with_options(options, kHelp)) return *status;
   auto text = read_text_file(options->path);
@@ -162,18 +198,14 @@ int check_config_command(std::span<const char* const> arguments,
     print_error(text.error());
     return kExitNothing;
   }
-  if (!options->get.empty()) {
-    for (const ConfigValue& value : config_values(*text, options->get))
-      std::printf("%s\n", value.value.c_str());
-    return kExitComplete;
-  }
+  if (print_for_scripts(*options, *text, initrd)) return kExitComplete;
   Config config;
   auto problems = apply_config(config, *text);
   for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);
   Status saving = check_saving_of(config);
   if (!saving.ok()) print_problem(options->path, saving.error());
   bool targets =
-      check_targets(options->path, *text, config, options->for_initrd ? check_for_initrd : nullptr);
+      check_targets(options->path, *text, config, options->for_initrd ? &initrd : nullptr);
   bool files = !options->for_initrd || check_files(options->path, *text, config);
   return problems.empty() && saving.ok() && targets && files ? kExitComplete : kExitUsage;
 }

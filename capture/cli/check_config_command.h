@@ -2,15 +2,22 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "capture/base/result.h"
 
 namespace dw {
 
-// Returns the exit status. `check_for_initrd` says whether a target can be used in the standalone
-// initrd; it is asked with --initrd only.
-int check_config_command(std::span<const char* const> arguments,
-                         Status (*check_for_initrd)(std::string_view target));
+// What is known of targets by whoever makes initrds.
+struct InitrdTargets {
+  // Whether it can be used in one.
+  Status (*check)(std::string_view target);
+  // The path by which udev calls its device; empty: it is on none.
+  std::string (*device)(std::string_view target);
+};
+
+// Returns the exit status.
+int check_config_command(std::span<const char* const> arguments, const InitrdTargets& initrd);
 
 }  // namespace dw

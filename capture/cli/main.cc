@@ -54,6 +54,15 @@ Status check_for_initrd(std::string_view target) {
       .hint("use dev:UUID=U:/DIR, raw:/dev/X, ssh:// or nfs://");
 }
 
+std::string device_in_initrd(std::string_view target) {
+  if (is_device_target(target)) {
+    auto parsed = parse_device_target(target);
+    return parsed.ok() ? udev_path(*parsed) : std::string();
+  }
+  auto address = parse_target_address(target);
+  return address.ok() && address->kind == TargetKind::kRaw ? address->path : std::string();
+}
+
 std::span<const char* const> without_first(int argc, char** argv) {
   std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
   return arguments.subspan(argc > 0 ? 1 : 0);
@@ -74,7 +83,8 @@ int run_command(std::span<const char* const> arguments) {
   if (command == "dmesg") return dmesg_command(rest);
   if (command == "verify") return verify_command(rest);
   if (command == "convert") return convert_command(rest);
-  if (command == "check-config") return check_config_command(rest, check_for_initrd);
+  if (command == "check-config")
+    return check_config_command(rest, {.check = check_for_initrd, .device = device_in_initrd});
   if (command == "bench") return bench_command(rest);
   if (command == "supervise") return supervise_command(rest, {.capture = capture_for_init});
   if (command == "version" || command == "--version") {

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cctype>
 #include <climits>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
@@ -47,6 +49,25 @@ DeviceTarget named_device(std::string_view name) {
   for (const auto& [prefix, by] : kPrefixes)
     if (name.starts_with(prefix)) return {by, std::string(name.substr(prefix.size())), {}};
   return {DeviceTarget::By::kPath, std::string(name), {}};
+}
+
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+std::string encoded_label(std::string_view label) {
+  constexpr std::string_view kPlain = "#+-.:=@_";
+  std::string text;
+  for (char c : label) {
+    char hex[5];
+    std::snprintf(hex, sizeof(hex), "\\x%02x", static_cast<unsigned char>(c));
+    bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                 static_cast<unsigned char>(c) >= 0x80 || kPlain.find(c) != kPlain.npos;
+    text += plain ? std::string(1, c) : hex;
+  }
+  return text;
 }
 
 struct CloseDirectory {
@@ -225,6 +246,20 @@ Result<DeviceTarget> parse_device_target(std::string_view target) {
   if (has_parent_component(result.directory) || has_parent_component(result.name))
     return bad_target("has '..' in it", target);
   return result;
+}
+
+std::string udev_path(const DeviceTarget& target) {
+  switch (target.by) {
+    case DeviceTarget::By::kPath:
+      return target.name;
+    case DeviceTarget::By::kUuid:
+      return "/dev/disk/by-uuid/" + lower_case(target.name);
+    case DeviceTarget::By::kLabel:
+      return "/dev/disk/by-label/" + encoded_label(target.name);
+    case DeviceTarget::By::kPartUuid:
+      return "/dev/disk/by-partuuid/" + lower_case(target.name);
+  }
+  return target.name;
 }
 
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,

@@ -28,6 +28,10 @@ struct DeviceTarget {
 // and by-partuuid/P, which only udev makes, are taken for UUID=U, LABEL=L and PARTUUID=P.
 Result<DeviceTarget> parse_device_target(std::string_view target);
 
+// The path by which udev calls it on a running system. Labels are encoded as udev does (systemd's
+// src/basic/device-nodes.c).
+[[nodiscard]] std::string udev_path(const DeviceTarget& target);
+
 struct FoundDevice {
   std::string path;
   FileSystem file_system;

@@ -171,6 +171,26 @@ TEST_CASE("check-config: what a file gives a key, for scripts") {
   CHECK(test::dumpwright({"check-config", path, "--get"}).status == 2);
 }
 
+TEST_CASE("check-config: the devices and the servers of targets, for scripts") {
+  test::TempDir folder;
+  std::string path = folder / "dumpwright.conf";
+  test::write_file(path,
+                   "target dev:UUID=AB-cd:/x\ntarget dev:LABEL=two words:/x y\n"
+                   "target dev:/dev/mapper/a:/x # here\ntarget raw:/dev/vdb?force=yes\n"
+                   "target dev:/dev/disk/by-partuuid/12:/x\ntarget /var/crash\n"
+                   "target nfs://server.example:2049/x?version=3\ntarget odd:nothing\n"
+                   "target ssh://u@[2001:db8::1]:22/x\ntarget ssh://u@server.example/x\n");
+  auto print = [&](const char* option) {
+    return test::dumpwright({"check-config", option, path}).out;
+  };
+  CHECK(print("--devices") ==
+        "/dev/disk/by-uuid/ab-cd dev:UUID=AB-cd:/x\n"
+        "/dev/disk/by-label/two\\x20words dev:LABEL=two words:/x y\n"
+        "/dev/mapper/a dev:/dev/mapper/a:/x\n/dev/vdb raw:/dev/vdb?force=yes\n"
+        "/dev/disk/by-partuuid/12 dev:/dev/disk/by-partuuid/12:/x\n");
+  CHECK(print("--hosts") == "server.example\n2001:db8::1\n");
+}
+
 TEST_CASE("check-config: wrong arguments") {
   CHECK(test::dumpwright({"check-config"}).status == 2);
   CHECK(test::dumpwright({"check-config", "--odd", "/x"}).status == 2);

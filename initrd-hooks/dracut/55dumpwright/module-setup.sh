@@ -3,26 +3,19 @@
 # build-initrd-dracut calls dracut with what it needs; no other initrd gets it.
 # shellcheck disable=SC2154 # what dracut sets: moddir, initdir, kernel
 
+if [[ ${DUMPWRIGHT_COMMON-} ]]; then
+  # shellcheck source=initrd-hooks/common.sh
+  . "$DUMPWRIGHT_COMMON"
+fi
+
 check() {
-  [[ ${DUMPWRIGHT_CONFIG-} && ${DUMPWRIGHT_EXECUTABLE-} ]] || return 255
+  [[ ${DUMPWRIGHT_COMMON-} && ${DUMPWRIGHT_CONFIG-} && ${DUMPWRIGHT_EXECUTABLE-} ]] || return 255
 }
 
-dumpwright_setting() { "$DUMPWRIGHT_EXECUTABLE" check-config --get "$1" "$DUMPWRIGHT_CONFIG"; }
-
-# The devices of the targets `dev:DEVICE:/DIR` and `raw:DEVICE`, as they are called on this machine now.
+# The devices of the targets, as they are called on this machine now.
 dumpwright_devices() {
   local target device
-  while read -r target; do
-    case $target in
-      dev:*) device=${target#dev:} && device=${device%%:/*} ;;
-      raw:*) device=${target#raw:} && device=${device%%\?*} ;;
-      *) continue ;;
-    esac
-    case $device in
-      UUID=*) device=/dev/disk/by-uuid/${device#*=} ;;
-      LABEL=*) device=/dev/disk/by-label/${device#*=} ;;
-      PARTUUID=*) device=/dev/disk/by-partuuid/${device#*=} ;;
-    esac
+  while read -r device target; do
     device=$(readlink -f "$device")
     if [[ -b $device ]]; then
       echo "$device"
@@ -30,7 +23,7 @@ dumpwright_devices() {
       # It may be one that is plugged in later; then somebody has to name its drivers.
       dwarning "dumpwright: target $target: there is no such device now, and its drivers are not added"
     fi
-  done < <(dumpwright_setting target)
+  done < <(dumpwright_config --devices)
 }
 
 # What the targets' devices lie on.
@@ -87,7 +80,7 @@ installkernel() {
     esac
     if [[ -d /sys/bus/scsi ]]; then instmods sd_mod; fi
   done < <(dumpwright_devices)
-  if dumpwright_setting target | grep -qE '^(nfs|ssh)://'; then
+  if [[ $(dumpwright_config --hosts) ]]; then
     for card in /sys/class/net/*/device; do
       [[ ! -e $card ]] || dumpwright_drivers "$card"
     done

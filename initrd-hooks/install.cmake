@@ -7,6 +7,7 @@ install(TARGETS dumpwright RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES initrd-hooks/common.sh DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/standalone/build-initrd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/kdump/dumpwright-kdump DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(PROGRAMS initrd-hooks/kdump/network-arguments DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(FILES initrd-hooks/kdump/dumpwright-kdump.service initrd-hooks/kdump/dumpwright-kdump-reload.service
   DESTINATION lib/systemd/system)
 install(FILES initrd-hooks/kdump/98-dumpwright-kdump.rules DESTINATION lib/udev/rules.d)

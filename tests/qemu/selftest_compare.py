@@ -12,10 +12,11 @@ from harness.cells import Cell
 from harness.checks import Check
 from harness.compare import Comparison, compare_level, judge
 from harness.crash_both import LEAST_LINES, judge_both, says_enough
-from harness.dmesg import LAST_WORDS, check_saved_log, judge_log, judge_same
+from harness.dmesg import check_saved_log, judge_log, judge_same
 from harness.formats import VERIFY, plain_stream, same_bytes
 from harness.kdump import Bitmaps, pfns, read_bitmaps, runs
 from harness.known import Difference, explain
+from harness.panics import PANICS
 from harness.results import Record
 from harness.runner import Result
 from harness.struct_pages import Layout, Page, make_page
@@ -209,14 +210,14 @@ class CrashBothTest(unittest.TestCase):
 
 
 class DmesgTest(Folder):
-    LOG = "\n".join(["[    0.000000] Linux version 6", *LAST_WORDS]) + "\n"
+    LOG = "\n".join(["[    0.000000] Linux version 6", *PANICS["sysrq"].words]) + "\n"
 
     def test_a_whole_log_passes(self) -> None:
         self.assertEqual(judge_log(self.LOG), [])
         self.assertEqual(judge_same("x", self.LOG, self.LOG), [])
 
     def test_a_log_without_its_begin_or_end_or_with_damage_fails(self) -> None:
-        for words in ("Linux version", *LAST_WORDS):
+        for words in ("Linux version", *PANICS["sysrq"].words):
             self.assertEqual(len(judge_log(self.LOG.replace(words, "nothing"))), 1)
         self.assertEqual(judge_log(self.LOG + "dumpwright: the log is damaged\n"),
                          ["dmesg: dumpwright: the log is damaged"])

@@ -46,6 +46,7 @@ class Cell:
     watchdog: bool = False
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
+    panic: str = "sysrq"  # how the guest panics: see harness/panics.py
     # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py; it is booted
     # again after the capture. Its disk may receive the dump: file_system "root".
     guest: str = ""
@@ -177,6 +178,11 @@ CELLS: tuple[Cell, ...] = (
     # The capture gets stuck in the kernel, and is given no limit of its own.
     Cell("watchdog", kernel="6.12-cloud", fill_mib=150, watchdog=True, config=("stall_timeout 0",),
          time_limit_s=900),
+    # Other panics than by sysrq.
+    Cell("panic-bug", panic="bug", fill_mib=300, dump_level=31),
+    Cell("panic-null", panic="null", fill_mib=300, dump_level=31),
+    Cell("panic-lockup", panic="lockup", fill_mib=300, dump_level=31),
+    Cell("panic-nmi", panic="nmi", fill_mib=300, dump_level=31),
     # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
     _installed("standalone"),
     _installed("initramfs-tools"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from harness.base import HERE, HarnessError, cache_dir, run_tool
@@ -37,3 +38,19 @@ def guest_program(name: str) -> Path:
 def host_program(name: str, folder: Path = HERE / "guest") -> Path:
     """Linked with the machine's own libkdumpfile."""
     return _build(folder / f"{name}.cc", ["-lkdumpfile", "-laddrxlat"])
+
+
+def kernel_module(name: str, headers: Path) -> Path:
+    """headers: of fetch-headers. The compiler is the machine's own, whichever the kernel was built with."""
+    source = HERE / "guest" / f"{name}.c"
+    digest = hashlib.sha256(source.read_bytes() + str(headers).encode()).hexdigest()[:16]
+    module = cache_dir() / "qemu-programs" / f"{name}-{digest}.ko"
+    if module.exists():
+        return module
+    module.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".module-", dir=module.parent) as folder:
+        shutil.copy(source, folder)
+        (Path(folder) / "Kbuild").write_text(f"obj-m := {name}.o\n")
+        run_tool(["make", "-C", headers, f"M={folder}", "CC=gcc", "modules"], timeout_s=120)
+        (Path(folder) / f"{name}.ko").rename(module)
+    return module

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from harness.base import run_tool
 from harness.checks import Check
+from harness.panics import PANICS, Panic
 
 LIMIT_S = 60
-# What the guests' last moments leave there.
-LAST_WORDS = ("sysrq: Trigger a crash", "Kernel panic - not syncing: sysrq triggered crash")
 
 
-def judge_log(text: str) -> list[str]:
+def judge_log(text: str, panic: Panic = PANICS["sysrq"]) -> list[str]:
     """What is wrong with the log of a guest that panicked."""
-    wrong = [f"dmesg: the log lacks '{words}'" for words in LAST_WORDS if words not in text]
+    wrong = [f"dmesg: the log lacks '{words}'" for words in panic.words if words not in text]
     if "Linux version" not in text.partition("\n")[0]:
         wrong.append(f"dmesg: the log begins with '{text.partition(chr(10))[0]}'")
     return wrong + [f"dmesg: {line}" for line in text.splitlines() if line.startswith("dumpwright: ")]
@@ -32,13 +31,13 @@ def judge_same(what: str, ours: str, theirs: str) -> list[str]:
     return [] if ours == theirs else [f"dmesg of {what}: {_first_difference(ours, theirs)}"]
 
 
-def check_saved_log(dump: Path) -> Check:
+def check_saved_log(dump: Path, panic: Panic = PANICS["sysrq"]) -> Check:
     """The file beside a dump that dumpwright saved."""
     file = dump.with_name("vmcore-dmesg.txt")
     if not file.exists():
         return Check("log", ["dmesg: no vmcore-dmesg.txt beside the dump"], "")
     text = file.read_bytes().decode(errors="replace")
-    return Check("log", judge_log(text), f"vmcore-dmesg.txt has {len(text.splitlines())} lines")
+    return Check("log", judge_log(text, panic), f"vmcore-dmesg.txt has {len(text.splitlines())} lines")
 
 
 def check_dmesg(executable: Path, makedumpfile: Path, vmcore: Path, dump: Path, folder: Path) -> Check:

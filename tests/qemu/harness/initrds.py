@@ -7,9 +7,10 @@ from pathlib import Path
 
 from harness.base import HERE, ROOT, HarnessError, run_tool
 from harness.cells import Cell
-from harness.compile import guest_program
+from harness.compile import guest_program, kernel_module
 from harness.cpio import Archive
 from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, WATCHDOG_DRIVERS, ModuleTree
+from harness.panics import PANICS
 from harness.servers import DEAD_TARGET, Server, network_cmdline
 
 # The file system that receives the dump.
@@ -89,6 +90,14 @@ def fill_with_guest_load(cell: Cell) -> str:
     return f"#!/bin/sh\nexec guest-load {' '.join(load_tasks(cell))}\n"
 
 
+def _add_panic(archive: Archive, cell: Cell) -> None:
+    panic = PANICS[cell.panic]
+    archive.add_data("panic", panic.script.encode() + b"\n")
+    if panic.module:
+        headers = Path(run_tool([HERE / "fetch-headers", cell.kernel], timeout_s=600).strip())
+        archive.add_file("panic_kinds.ko", kernel_module("panic_kinds", headers))
+
+
 def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output: Path, fill: str = "") -> None:
     """The crashing kernel's: fills memory, loads the capture kernel, panics. `fill` is a script that fills the memory
     instead of guest-load: it makes /run/ready and does not end. The first disk is mounted on /data."""
@@ -100,6 +109,7 @@ def build_first_initrd(cell: Cell, kernel: Kernel, capture_initrd: Path, output:
     archive.add_file("bin/guest-load", guest_program("guest_load"))
     archive.add_file("init", HERE / "guest/init-first")
     archive.add_data("fill", (fill or fill_with_guest_load(cell)).encode())
+    _add_panic(archive, cell)
     archive.add_data("kexec-method", b"-s" if cell.kexec == "file" else b"-c")
     archive.add_data("capture/cmdline", capture_cmdline(cell).encode())
     archive.add_file("capture/vmlinuz", kernel.image)

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.base import HERE, HarnessError, run_tool, tail
 from harness.cells import Cell
 from harness.initrds import DUMP_UUID, Kernel
+from harness.panics import NMI_WANTED, PANICS
 
 MARK = "dumpwright-test: "
 PANIC_MARK = MARK + "panic follows"
@@ -127,7 +128,9 @@ class Machine:
         memory = list(memory)
         machine = "q35,usb=off" + (",memory-backend=ram0" if cell.numa_nodes == 1 else "")
         if cell.balloon_mib:
-            memory += ["-device", "virtio-balloon-pci", "-qmp", f"unix:{self._monitor()},server=on,wait=off"]
+            memory += ["-device", "virtio-balloon-pci"]
+        if cell.balloon_mib or cell.panic == "nmi":
+            memory += ["-qmp", f"unix:{self._monitor()},server=on,wait=off"]
         # Without a boot ROM, which is in a package of its own.
         nic = (["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="] if cell.server
                else ["-nic", "none"])
@@ -155,10 +158,8 @@ class Machine:
     def _monitor(self) -> Path:
         return Path(self._ram_folder.name) / "monitor"
 
-    def _inflate_balloon(self) -> None:
-        """By QMP, with what the machine then keeps."""
-        left = (self.cell.memory_mib - self.cell.balloon_mib) * MIB
-        requests = ({"execute": "qmp_capabilities"}, {"execute": "balloon", "arguments": {"value": left}})
+    def _ask_monitor(self, request: dict[str, object]) -> None:
+        requests = ({"execute": "qmp_capabilities"}, request)
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(10)
             monitor.connect(str(self._monitor()))
@@ -172,6 +173,17 @@ class Machine:
                         answer = lines.readline()
                     if '"return"' not in answer:
                         self._fail(f"QEMU's monitor: {answer}")
+
+    def _do_as_asked(self, before: str, after: str, done: set[str]) -> None:
+        """What the guest cannot do itself: each once, when its console asks for it. The balloon is told what the
+        machine then keeps."""
+        left = (self.cell.memory_mib - self.cell.balloon_mib) * MIB
+        for words, text, request in (
+                (BALLOON_MARK, before, {"execute": "balloon", "arguments": {"value": left}}),
+                (MARK + NMI_WANTED, after, {"execute": "inject-nmi"})):
+            if words in text and words not in done:
+                self._ask_monitor(request)
+                done.add(words)
 
     def run(self, kernel: Kernel, initrd: Path) -> Outcome:
         """From power-on to power-off. Raises HarnessError if the guest does anything but the plan."""
@@ -207,7 +219,7 @@ class Machine:
     def _follow(self, start: float) -> Outcome:
         assert self._process is not None
         outcome = Outcome()
-        inflated = False
+        done: set[str] = set()
         while True:
             ended = self._process.poll() is not None
             now = time.monotonic() - start
@@ -215,9 +227,8 @@ class Machine:
             if mark and not outcome.panic_s:
                 outcome.panic_s = now
             self._reject_unplanned(before, after)
-            if BALLOON_MARK in before and not inflated and not ended:
-                self._inflate_balloon()
-                inflated = True
+            if not ended:
+                self._do_as_asked(before, after, done)
             if not ended and self.cell.watchdog and WATCHDOG_ACTED in self.log_text():
                 # It has been reset. QEMU would wait for its disk, which does not answer, before it ends.
                 self._process.kill()
@@ -241,7 +252,7 @@ class Machine:
         if found:
             time.sleep(0.5)  # for the rest of the message
             self._fail(f"before the planned panic the guest said '{found.group()}'")
-        if len(PANIC.findall(after)) > 1:
+        if len(PANIC.findall(after)) > PANICS[self.cell.panic].panics:
             time.sleep(0.5)
             self._fail("the capture kernel panicked")
         if MARK + "failed" in after:

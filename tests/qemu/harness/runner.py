@@ -21,6 +21,7 @@ from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.installed import build_boot_initrd, check_second_boot, install, make_root_disk
 from harness.machine import Machine, Outcome
+from harness.panics import PANICS
 from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump, saved_bytes
 from harness.sent import check_sent
@@ -65,12 +66,13 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Ser
         return [check_facts(cell, console), *check_compared(cell, kernel, dump, truth, work)]
     crash = "crash" if cell.crash == "installed" else str(fetch_peer("crash"))
     quirks = CRASH_QUIRKS.get(cell.kernel, CrashQuirks())
+    panic = PANICS[cell.panic]
     with ThreadPoolExecutor(2) as pool:
         checks = [pool.submit(ramcheck, dump, cell.dump_level, truth),
-                  pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work)]
+                  pool.submit(crash_check, crash, quirks, kernel.vmlinux, dump, work, panic)]
         done = [check_facts(cell, console), check_name(cell, dump), *(check.result() for check in checks)]
     if cell.saver == "dumpwright":
-        done.append(check_saved_log(dump))
+        done.append(check_saved_log(dump, panic))
     done += check_sent(cell, dump, console, server)
     if cell.guest:
         done.append(check_second_boot(machine))

@@ -39,11 +39,13 @@ class Cell:
     # So many power cuts, at random moments of the capture, see harness/power_cuts.py. The dump's disk is then logged.
     power_cuts: int = 0
     file_system: str = "ext4"  # or xfs, or "none" for a bare one: of the disk that receives the dump
+    disk_mib: int = 0  # of that disk; 0: with room for all of the memory, twice
     # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
     server: str = ""
     ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
     # The dump's disk stops answering in the middle, and the machine has a hardware watchdog: see harness/stuck.py.
     watchdog: bool = False
+    failure: str = ""  # what goes wrong with the target: see harness/failing.py
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
     panic: str = "sysrq"  # how the guest panics: see harness/panics.py
@@ -100,6 +102,18 @@ def _installed(initrd: str, guest: str = "bookworm", **more: object) -> Cell:
         "name": f"installed-{initrd}", "guest": guest, "initrd": initrd, "file_system": "root",
         "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud", "fill_mib": 300, "dump_level": 31, "time_limit_s": 900}
     return Cell(**(fields | more))  # type: ignore[arg-type]
+
+
+def _failing(failure: str, *config: str, **more: object) -> Cell:
+    """A small guest, whose failure_action can be told from its final_action."""
+    fields: dict[str, object] = {
+        "name": f"fail-{failure}", "failure": failure, "memory_mib": 512, "fill_mib": 150,
+        "config": ("failure_action reboot", *config)}
+    return Cell(**(fields | more))  # type: ignore[arg-type]
+
+
+def _failing_server(failure: str, **more: object) -> Cell:
+    return _failing(failure, "connect_timeout 5", "reply_timeout 5", "retry_for 5", server="ssh", ip="static", **more)
 
 
 CELLS: tuple[Cell, ...] = (
@@ -175,6 +189,14 @@ CELLS: tuple[Cell, ...] = (
     # The first target is a server that refuses; the next one says so.
     Cell("fallback", server="ssh", ip="static", fallback=True, dump_level=31, config=("retry_for 5",),
          time_limit_s=600),
+    # The target fails, and there is no other: see harness/failing.py.
+    _failing_server("down"),
+    _failing_server("key"),
+    _failing_server("host-key"),
+    _failing_server("mute"),
+    _failing_server("hang"),
+    _failing("full", disk_mib=64),
+    _failing("driver"),
     # The capture gets stuck in the kernel, and is given no limit of its own.
     Cell("watchdog", kernel="6.12-cloud", fill_mib=150, watchdog=True, config=("stall_timeout 0",),
          time_limit_s=900),

@@ -9,7 +9,7 @@ from harness.base import HERE, ROOT, HarnessError, run_tool
 from harness.cells import Cell
 from harness.compile import guest_program, kernel_module
 from harness.cpio import Archive
-from harness.modules import GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, WATCHDOG_DRIVERS, ModuleTree
+from harness.modules import DISK_DRIVER, GUEST_DRIVERS, NETWORK_DRIVERS, OPTIONAL_DRIVERS, WATCHDOG_DRIVERS, ModuleTree
 from harness.panics import PANICS
 from harness.servers import DEAD_TARGET, Server, network_cmdline
 
@@ -136,7 +136,7 @@ def dumpwright_targets(cell: Cell, server: Server | None) -> tuple[str, ...]:
     disk = "raw:/dev/vdb" if cell.file_system == "none" else f"dev:UUID={DUMP_UUID}:/crash"
     if server and cell.fallback:
         return DEAD_TARGET, disk, server.target
-    return (server.target,) if server else (disk,)
+    return (server.target, *server.more_targets) if server else (disk,)
 
 
 def dumpwright_config(cell: Cell, server: Server | None) -> str:
@@ -155,7 +155,7 @@ def build_dumpwright_initrd(cell: Cell, kernel: Kernel, work: Path, output: Path
     config = work / "dumpwright.conf"
     config.write_text(dumpwright_config(cell, server))
     file_system = () if cell.file_system == "none" else (cell.file_system,)
-    drivers = (*GUEST_DRIVERS, *file_system, *(NETWORK_DRIVERS if server else ()),
+    drivers = (*(name for name in GUEST_DRIVERS if cell.failure != "driver" or name != DISK_DRIVER), *file_system, *(NETWORK_DRIVERS if server else ()),
                *(WATCHDOG_DRIVERS if cell.watchdog else ()))
     run_tool([builder, "--executable", executable, "--kernel-root", kernel.root,
               "--kernel-version", kernel.kver, "--modules", ",".join(drivers),

@@ -104,7 +104,7 @@ class Machine:
     def make_disks(self, scratch: Path | None = None) -> None:
         """The disk of the first kernel, empty or the given image, which the guest may change, and the one that
         receives the dump."""
-        size_mib = 0 if self.cell.file_system == "root" else 2 * self.cell.memory_mib + 256
+        size_mib = 0 if self.cell.file_system == "root" else self.cell.disk_mib or 2 * self.cell.memory_mib + 256
         _make_disk(self.dump_disk, self.cell.file_system, size_mib, DUMP_UUID)
         if scratch is None:
             _make_disk(self._scratch_disk, "ext4", 1024, "random")

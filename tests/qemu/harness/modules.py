@@ -9,7 +9,8 @@ from harness.base import HarnessError, run_tool
 
 # For both kernels of a guest. Some are built into some kernels; crc32c is ext4's soft dependency, which
 # modules.dep does not name, and is gone from newer kernels.
-GUEST_DRIVERS = ("virtio_pci", "virtio_blk", "ext4")
+DISK_DRIVER = "virtio_blk"
+GUEST_DRIVERS = ("virtio_pci", DISK_DRIVER, "ext4")
 OPTIONAL_DRIVERS = ("crc32c_generic",)
 NETWORK_DRIVERS = ("virtio_net",)
 WATCHDOG_DRIVERS = ("i6300esb",)

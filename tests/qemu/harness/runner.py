@@ -17,6 +17,7 @@ from harness.checks import Check, crash_check, ramcheck
 from harness.compile import host_program
 from harness.compared import check_compared
 from harness.dmesg import check_saved_log
+from harness.failing import check_failure, spoiled
 from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
 from harness.installed import build_boot_initrd, check_second_boot, install, make_root_disk
@@ -112,20 +113,24 @@ def _remove_bulk(work: Path) -> None:
 
 
 def _run_guest(cell: Cell, work: Path, keep: bool, seed: int | None, result: Result) -> None:
-    with server_for(cell, work) as server, Machine(cell, work) as machine:
+    with (server_for(cell, work) as started, spoiled(cell, started, work) as server,
+          Machine(cell, work) as machine):
         kernel, outcome, disk = _run_first(cell, server, machine, work)
         result.kernel = kernel.kver
         result.panic_s = outcome.panic_s
         result.capture_s = outcome.poweroff_s - outcome.panic_s
         if cell.watchdog:
             result.checks = check_reset(cell, machine, outcome)
+            return
+        if keep:
+            _keep_ram(machine, work)
+        if cell.failure:
+            truth = ram_truth(cell, machine.console.read_text(errors="replace"), machine.ram())
+            result.checks = check_failure(cell, kernel, machine, outcome, server, truth, work)
         else:
-            if keep:
-                _keep_ram(machine, work)
             dump = get_dump(cell, disk, server, work)
             result.dump_bytes = saved_bytes(dump)
             result.checks = _check(cell, kernel, dump, machine, server, work, seed)
-    result.complaints = [wrong for check in result.checks for wrong in check.complaints]
 
 
 @contextlib.contextmanager
@@ -155,6 +160,7 @@ def run_cell(cell: Cell, *, keep: bool, seed: int | None = None) -> Result:
             _remove_bulk(work)
             try:
                 _run_guest(cell, work, keep, seed, result)
+                result.complaints = [wrong for check in result.checks for wrong in check.complaints]
             finally:
                 result.total_s = time.monotonic() - start
             if not result.complaints and not keep:
@@ -172,9 +178,10 @@ def describe(result: Result) -> str:
              f"{cell.cpus} CPUs, crashkernel={cell.crashkernel}, {how}"]
     for check in result.checks:
         lines += [f"-- {check.name}", check.report.strip()]
-    if result.dump_bytes:
-        lines.append(f"-- dump {result.dump_bytes / 1e6:.1f} MB, panic after {result.panic_s:.1f} s, "
-                     f"panic to power-off {result.capture_s:.1f} s, whole cell {result.total_s:.1f} s")
+    if result.panic_s:
+        dump = f"dump {result.dump_bytes / 1e6:.1f} MB, " if result.dump_bytes else ""
+        lines.append(f"-- {dump}panic after {result.panic_s:.1f} s, panic to the end {result.capture_s:.1f} s, "
+                     f"whole cell {result.total_s:.1f} s")
     lines += [f"WRONG {complaint}" for complaint in result.complaints]
     if not result.passed:
         lines.append(f"-- kept for a closer look: {work_dir() / cell.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ HOST = "10.0.2.2"
 STATIC_IP = f"ip=10.0.2.15::{HOST}:255.255.255.0::eth0:none"
 # Nobody listens there.
 DEAD_TARGET = f"ssh://root@{HOST}:1/crash"
+# A host that does not answer at all: there is none.
+SILENT_TARGET = "nfs://10.0.2.77/export/crash?version=4"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 30
 
@@ -29,6 +32,8 @@ class Server:
     target: str  # as dumpwright.conf names it
     config: tuple[str, ...]  # what else the capture has to know
     crash_folder: Path  # where this machine finds the dump
+    more_targets: tuple[str, ...] = ()
+    pid: int = 0  # of the process that started all of it
 
 
 def network_cmdline(cell: Cell) -> tuple[str, ...]:
@@ -84,6 +89,6 @@ def server_for(cell: Cell, work: Path) -> Iterator[Server | None]:
                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         _wait_until_ready(process, folder, log)
-        yield _describe(cell, folder)
+        yield dataclasses.replace(_describe(cell, folder), pid=process.pid)
     finally:
         _stop(process)

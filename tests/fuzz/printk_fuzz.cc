@@ -14,6 +14,7 @@
 #include "capture/kernel/log/kernel_log.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/golden/judged_vmcore.h"
+#include "tests/unit/support/log_model.h"
 
 namespace {
 
@@ -59,27 +60,7 @@ void add_ring(KernelBuilder& builder, VmcoreBuilder& memory, const Input& input)
                      input.text_bits,  address(input.words[4])};
   memory.store(kVariables, kImageMap + kRing).write(kRing, bytes_of(ring));
   set_symbol(builder, "SYMBOL(prb)", kVariables);
-  constexpr std::pair<const char*, const char*> kKeys[] = {
-      {"OFFSET(printk_ringbuffer.desc_ring)", "0"},
-      {"OFFSET(printk_ringbuffer.text_data_ring)", "48"},
-      {"OFFSET(prb_desc_ring.count_bits)", "0"},
-      {"OFFSET(prb_desc_ring.descs)", "8"},
-      {"OFFSET(prb_desc_ring.infos)", "16"},
-      {"OFFSET(prb_desc_ring.head_id)", "24"},
-      {"OFFSET(prb_desc_ring.tail_id)", "32"},
-      {"SIZE(prb_desc)", "24"},
-      {"OFFSET(prb_desc.state_var)", "0"},
-      {"OFFSET(prb_desc.text_blk_lpos)", "8"},
-      {"OFFSET(prb_data_blk_lpos.begin)", "0"},
-      {"OFFSET(prb_data_blk_lpos.next)", "8"},
-      {"SIZE(printk_info)", "24"},
-      {"OFFSET(printk_info.ts_nsec)", "8"},
-      {"OFFSET(printk_info.text_len)", "16"},
-      {"OFFSET(prb_data_ring.size_bits)", "0"},
-      {"OFFSET(prb_data_ring.data)", "8"},
-      {"OFFSET(atomic_long_t.counter)", "0"}};
-  for (auto [key, value] : kKeys) builder.set_key(key, value);
-  if ((input.flags & 2) != 0) builder.set_key("OFFSET(printk_info.caller_id)", "20");
+  test::set_ring_keys(builder, 24, (input.flags & 2) != 0);
 }
 
 void add_records(KernelBuilder& builder, VmcoreBuilder& memory, const Input& input) {
@@ -91,11 +72,7 @@ void add_records(KernelBuilder& builder, VmcoreBuilder& memory, const Input& inp
   set_symbol(builder, "SYMBOL(log_buf_len)", kVariables + 8);
   set_symbol(builder, "SYMBOL(log_first_idx)", kVariables + 12);
   set_symbol(builder, "SYMBOL(log_next_idx)", kVariables + 16);
-  builder.set_key("SIZE(printk_log)", "20");
-  builder.set_key("OFFSET(printk_log.ts_nsec)", "0");
-  builder.set_key("OFFSET(printk_log.len)", "8");
-  builder.set_key("OFFSET(printk_log.text_len)", "10");
-  if ((input.flags & 2) != 0) builder.set_key("OFFSET(printk_log.caller_id)", "16");
+  test::set_record_keys(builder, "printk_log", 20, (input.flags & 2) != 0);
 }
 
 }  // namespace

@@ -48,16 +48,40 @@ void store_apart(KernelBuilder& builder, uint64_t address, Bytes bytes) {
   }
 }
 
-struct Key {
-  const char* name;
-  const char* value;
-};
+}  // namespace
 
-void set_keys(KernelBuilder& builder, std::initializer_list<Key> keys) {
-  for (const Key& key : keys) builder.set_key(key.name, key.value);
+void set_ring_keys(KernelBuilder& builder, unsigned info_bytes, bool with_caller) {
+  constexpr std::pair<const char*, const char*> kKeys[] = {
+      {"OFFSET(printk_ringbuffer.desc_ring)", "0"},
+      {"OFFSET(printk_ringbuffer.text_data_ring)", "48"},
+      {"OFFSET(prb_desc_ring.count_bits)", "0"},
+      {"OFFSET(prb_desc_ring.descs)", "8"},
+      {"OFFSET(prb_desc_ring.infos)", "16"},
+      {"OFFSET(prb_desc_ring.head_id)", "24"},
+      {"OFFSET(prb_desc_ring.tail_id)", "32"},
+      {"SIZE(prb_desc)", "24"},
+      {"OFFSET(prb_desc.state_var)", "0"},
+      {"OFFSET(prb_desc.text_blk_lpos)", "8"},
+      {"OFFSET(prb_data_blk_lpos.begin)", "0"},
+      {"OFFSET(prb_data_blk_lpos.next)", "8"},
+      {"OFFSET(printk_info.ts_nsec)", "8"},
+      {"OFFSET(printk_info.text_len)", "16"},
+      {"OFFSET(prb_data_ring.size_bits)", "0"},
+      {"OFFSET(prb_data_ring.data)", "8"},
+      {"OFFSET(atomic_long_t.counter)", "0"}};
+  for (auto [key, value] : kKeys) builder.set_key(key, value);
+  builder.set_key("SIZE(printk_info)", std::to_string(info_bytes));
+  if (with_caller) builder.set_key("OFFSET(printk_info.caller_id)", "20");
 }
 
-}  // namespace
+void set_record_keys(KernelBuilder& builder, const std::string& name, size_t header_bytes,
+                     bool with_caller) {
+  builder.set_key("SIZE(" + name + ")", std::to_string(header_bytes));
+  builder.set_key("OFFSET(" + name + ".ts_nsec)", "0");
+  builder.set_key("OFFSET(" + name + ".len)", "8");
+  builder.set_key("OFFSET(" + name + ".text_len)", "10");
+  if (with_caller) builder.set_key("OFFSET(" + name + ".caller_id)", "16");
+}
 
 std::string printed(const LoggedRecord& record, bool with_caller) {
   char prefix[80];
@@ -163,26 +187,7 @@ void RingModel::store(KernelBuilder& builder) const {
   builder.memory().store(pointer.physical, ring.address);
   builder.memory().write(ring.physical, bytes_of(ring_words));
   builder.set_key("SYMBOL(prb)", hex(pointer.address));
-  // As Linux 6.12 has them.
-  set_keys(builder, {{"OFFSET(printk_ringbuffer.desc_ring)", "0"},
-                     {"OFFSET(printk_ringbuffer.text_data_ring)", "48"},
-                     {"OFFSET(prb_desc_ring.count_bits)", "0"},
-                     {"OFFSET(prb_desc_ring.descs)", "8"},
-                     {"OFFSET(prb_desc_ring.infos)", "16"},
-                     {"OFFSET(prb_desc_ring.head_id)", "24"},
-                     {"OFFSET(prb_desc_ring.tail_id)", "32"},
-                     {"SIZE(prb_desc)", "24"},
-                     {"OFFSET(prb_desc.state_var)", "0"},
-                     {"OFFSET(prb_desc.text_blk_lpos)", "8"},
-                     {"OFFSET(prb_data_blk_lpos.begin)", "0"},
-                     {"OFFSET(prb_data_blk_lpos.next)", "8"},
-                     {"SIZE(printk_info)", "88"},
-                     {"OFFSET(printk_info.ts_nsec)", "8"},
-                     {"OFFSET(printk_info.text_len)", "16"},
-                     {"OFFSET(printk_info.caller_id)", "20"},
-                     {"OFFSET(prb_data_ring.size_bits)", "0"},
-                     {"OFFSET(prb_data_ring.data)", "8"},
-                     {"OFFSET(atomic_long_t.counter)", "0"}});
+  set_ring_keys(builder, 88, true);
 }
 
 void RecordModel::drop_oldest() {
@@ -239,12 +244,7 @@ void RecordModel::store(KernelBuilder& builder, bool old_names) const {
   builder.set_key("SYMBOL(log_buf_len)", hex(variables.address + 8));
   builder.set_key("SYMBOL(log_first_idx)", hex(variables.address + 12));
   builder.set_key("SYMBOL(log_next_idx)", hex(variables.address + 16));
-  std::string name = old_names ? "log" : "printk_log";
-  builder.set_key("SIZE(" + name + ")", std::to_string(header_bytes_));
-  builder.set_key("OFFSET(" + name + ".ts_nsec)", "0");
-  builder.set_key("OFFSET(" + name + ".len)", "8");
-  builder.set_key("OFFSET(" + name + ".text_len)", "10");
-  if (header_bytes_ == 20) builder.set_key("OFFSET(printk_log.caller_id)", "16");
+  set_record_keys(builder, old_names ? "log" : "printk_log", header_bytes_, header_bytes_ == 20);
 }
 
 }  // namespace dw::test

@@ -23,6 +23,12 @@ struct LoggedRecord {
 // As makedumpfile --dump-dmesg prints them; text of printable characters and line ends only.
 std::string printed(const LoggedRecord& record, bool with_caller = true);
 
+// What VMCOREINFO says of the log's structures: of the ring buffer as of Linux 6.12, where a
+// printk_info has 88 bytes; and of the records before it, whose struct is `name`.
+void set_ring_keys(golden::KernelBuilder& builder, unsigned info_bytes, bool with_caller);
+void set_record_keys(golden::KernelBuilder& builder, const std::string& name, size_t header_bytes,
+                     bool with_caller);
+
 // The ring buffer of Linux 5.10 and later (kernel/printk/printk_ringbuffer.c).
 class RingModel {
  public:

@@ -59,6 +59,23 @@ TEST_CASE("build-initrd: default modules that the kernel lacks are no error, unl
   CHECK(list->content == "virtio_blk.ko\n");
 }
 
+TEST_CASE("build-initrd: modules below /usr, wherever modprobe looks for them") {
+  KernelRoot kernel;
+  std::filesystem::create_directories(kernel.root + "/usr/lib");
+  std::filesystem::rename(kernel.root + "/lib/modules", kernel.root + "/usr/lib/modules");
+  // As built with --with-module-directory=/usr/lib/modules; it prints such paths.
+  constexpr const char* kOtherModprobe =
+      "behind=; for word; do shift; [ \"$behind\" != -d ] || word=$word/usr\n"
+      "behind=$word; set -- \"$@\" \"$word\"; done\n"
+      "PATH=/usr/sbin:/sbin:/usr/bin:/bin exec modprobe \"$@\"\n";
+  for (bool other : {false, true}) {
+    CAPTURE(other);
+    if (other) kernel.add_program("modprobe", kOtherModprobe);
+    CHECK(kernel.build("1.0 --modules disk") == 0);
+    CHECK(kernel.packed("lib/modules/modules.list").starts_with("first.ko\nbus.ko\ndisk.ko "));
+  }
+}
+
 TEST_CASE("build-initrd: default modules that are all built in are enough") {
   KernelRoot kernel;
   kernel.write("lib/modules/1.0/modules.builtin", "kernel/fs/ext4/ext4.ko\n");

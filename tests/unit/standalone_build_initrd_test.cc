@@ -208,7 +208,9 @@ TEST_CASE("build-initrd: devices and ways that would have to be put together fir
   kernel.write("sys/class/block/dm-0/dm/uuid", "LVM-abc\n");
   kernel.write("sys/class/block/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
   kernel.write("sys/class/block/md0/md/level", "raid1\n");
-  kernel.write("sys/class/block/sda1/partition", "1\n");
+  kernel.write("sys/devices/x/driver/uevent", "");
+  kernel.write("sys/devices/x/block/sda/sda1/partition", "1\n");
+  kernel.link("sys/class/block/sda1", "sys/devices/x/block/sda/sda1");
   REQUIRE(kernel.run("mkdir -p " + kernel.root + "/dev/disk/by-uuid " + kernel.root +
                      "/dev/disk/by-label && ln -s ../../dm-0 " + kernel.root +
                      "/dev/disk/by-uuid/12 && ln -s ../../sda1 " + kernel.root +

@@ -6,6 +6,8 @@
 if [[ ${DUMPWRIGHT_COMMON-} ]]; then
   # shellcheck source=initrd-hooks/common.sh
   . "$DUMPWRIGHT_COMMON"
+  # shellcheck source=initrd-hooks/hardware.sh
+  . "${DUMPWRIGHT_COMMON%/*}/hardware.sh"
 fi
 
 check() {
@@ -45,34 +47,13 @@ depends() {
   done < <(dumpwright_devices) | sort -u
 }
 
-# dumpwright_drivers FOLDER: of the device in sysfs and all that it hangs on.
-dumpwright_drivers() {
-  local folder module
-  folder=$(readlink -f "$1")
-  while [[ $folder == /sys/devices/* ]]; do
-    if [[ -r $folder/modalias ]]; then
-      while read -r module; do
-        [[ -z $module ]] || instmods "$module"
-      done < <(modprobe -S "$kernel" -R "$(<"$folder/modalias")" 2>/dev/null)
-    fi
-    folder=${folder%/*}
-  done
-}
-
-# dumpwright_block_drivers FOLDER: a block device in sysfs, and those that it is made from.
-dumpwright_block_drivers() {
-  local part
-  dumpwright_drivers "$1"
-  for part in "$1"/slaves/*; do
-    [[ ! -e $part ]] || dumpwright_block_drivers "$part"
-  done
-}
-
 installkernel() {
   # shellcheck disable=SC2034 # instmods reads it
-  local hostonly='' device type card
+  local hostonly='' device type module
+  while read -r module; do
+    instmods "$module"
+  done < <(dumpwright_target_modules)
   while read -r device; do
-    dumpwright_block_drivers "/sys/class/block/${device##*/}"
     type=$(blkid -o value -s TYPE "$device")
     case $type in
       ext2 | ext3 | ext4) instmods "$type" crc32c_generic crc32c-intel ;;
@@ -81,9 +62,9 @@ installkernel() {
     if [[ -d /sys/bus/scsi ]]; then instmods sd_mod; fi
   done < <(dumpwright_devices)
   if [[ $(dumpwright_config --hosts) ]]; then
-    for card in /sys/class/net/*/device; do
-      [[ ! -e $card ]] || dumpwright_drivers "$card"
-    done
+    while read -r module; do
+      instmods "$module"
+    done < <(dumpwright_card_modules)
     instmods af_packet ipv6
   fi
   return 0

@@ -1,0 +1,120 @@
+# shellcheck shell=sh disable=SC3043 # dash, busybox and bash have local
+# What this machine is made of, as its kernel tells in /sys, and which modules that needs: to be read by `.` behind common.sh.
+#
+# DUMPWRIGHT_ROOT is the folder above dev and sys; empty or unset: that is /. DUMPWRIGHT_KERNEL is the version of the kernel
+# whose modules are meant.
+
+# dumpwright_modprobe OPTION...: for that kernel. Whoever looks for modules elsewhere than modprobe does replaces it.
+dumpwright_modprobe() { modprobe -S "$DUMPWRIGHT_KERNEL" "$@"; }
+
+# dumpwright_has_module NAME: whether that kernel has it, as a file or built in.
+dumpwright_has_module() { dumpwright_modprobe --show-depends "$1" >/dev/null 2>&1; }
+
+# dumpwright_chain FOLDER: a device in /sys and the devices that it hangs on, these first, as folders.
+dumpwright_chain() {
+  local link
+  case $1 in */sys/devices/*) ;; *) return 0 ;; esac
+  dumpwright_chain "${1%/*}"
+  # A disk that NVMe reaches in several ways hangs on none of them: links to its controllers stand above it.
+  for link in "$1"/nvme[0-9]*; do
+    [ ! -L "$link" ] || dumpwright_chain "$(realpath "$link")"
+  done
+  printf '%s\n' "$1"
+}
+
+# dumpwright_block_folder DEVICE: of a path in /dev its folder in /sys; nothing if there is no such device now.
+dumpwright_block_folder() {
+  local device
+  device=$(realpath -e "${DUMPWRIGHT_ROOT-}$1" 2>/dev/null) || return 0
+  realpath -e "${DUMPWRIGHT_ROOT-}/sys/class/block/${device##*/}" 2>/dev/null || :
+}
+
+# dumpwright_disk FOLDER: of a partition that of its disk.
+dumpwright_disk() {
+  if [ -e "$1/partition" ]; then printf '%s\n' "${1%/*}"; else printf '%s\n' "$1"; fi
+}
+
+# dumpwright_block_chain FOLDER: the chains of a block device, and of all that it is put together from.
+dumpwright_block_chain() {
+  local part
+  for part in "$(dumpwright_disk "$1")"/slaves/*; do
+    [ ! -e "$part" ] || dumpwright_block_chain "$(realpath "$part")"
+  done
+  dumpwright_chain "$1"
+}
+
+# dumpwright_drivers FOLDER: the modules that may drive this one device: what its alias stands for, and what drives it now.
+dumpwright_drivers() {
+  {
+    [ ! -r "$1/modalias" ] || dumpwright_modprobe -R "$(cat "$1/modalias")" 2>/dev/null || :
+    [ ! -e "$1/driver/module" ] || basename "$(realpath "$1/driver/module")"
+  } | tr - _ | sort -u
+}
+
+# dumpwright_modules: of the folders on standard input, those that the kernel has, each once.
+dumpwright_modules() {
+  local folder name
+  awk '!seen[$0]++' | while read -r folder; do dumpwright_drivers "$folder"; done | awk '!seen[$0]++' |
+    while read -r name; do
+      if dumpwright_has_module "$name"; then printf '%s\n' "$name"; fi
+    done
+}
+
+# dumpwright_target_modules: of the devices of all targets.
+dumpwright_target_modules() {
+  local device target folder
+  dumpwright_config --devices | while read -r device target; do
+    folder=$(dumpwright_block_folder "$device")
+    [ -z "$folder" ] || dumpwright_block_chain "$folder"
+  done | dumpwright_modules
+}
+
+# dumpwright_card_modules: of this machine's network cards.
+dumpwright_card_modules() {
+  local card
+  for card in "${DUMPWRIGHT_ROOT-}"/sys/class/net/*/device; do
+    [ ! -e "$card" ] || dumpwright_chain "$(realpath "$card")"
+  done | dumpwright_modules
+}
+
+# dumpwright_check_driver FOLDER TARGET: what drives the device now has to be in the capture kernel too.
+dumpwright_check_driver() {
+  local name
+  # What is built into this kernel has no state. It need not have a name that could be looked for.
+  [ -e "$1/driver/module/initstate" ] || return 0
+  for name in $(dumpwright_drivers "$1"); do
+    if dumpwright_has_module "$name"; then return 0; fi
+  done
+  dumpwright_die "target $2: its device hangs on $1, whose driver $(basename "$(realpath "$1/driver/module")") is not in" \
+    "kernel $DUMPWRIGHT_KERNEL, neither as a module nor built in; install it there (DKMS?), or use another target"
+}
+
+# dumpwright_check_drivers FOLDER TARGET
+dumpwright_check_drivers() {
+  local folder driven=no
+  dumpwright_block_chain "$1" | {
+    while read -r folder; do
+      [ ! -e "$folder/driver" ] || driven=yes
+      dumpwright_check_driver "$folder" "$2"
+    done
+    [ "$driven" = yes ] || dumpwright_die "target $2: ${1##*/} is no disk: it has no driver that an initrd could load;" \
+      "use a partition of a disk, or a server (ssh://, nfs://)"
+  } || exit 1
+}
+
+# dumpwright_check_device DEVICE TARGET
+dumpwright_check_device() {
+  local folder
+  folder=$(dumpwright_block_folder "$1")
+  [ -n "$folder" ] || return 0
+  dumpwright_check_drivers "$folder" "$2"
+}
+
+# dumpwright_check_machine: ends the shell if a target cannot be reached from the initrd, as far as this machine shows.
+dumpwright_check_machine() {
+  local device target
+  [ -d "${DUMPWRIGHT_ROOT-}/sys/class" ] || return 0
+  dumpwright_config --devices | while read -r device target; do
+    dumpwright_check_device "$device" "$target"
+  done || exit 1
+}

@@ -1,0 +1,176 @@
+// What the builders of initrds find out about a machine, on one that is made of files.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/unit/support/kernel_root.h"
+#include "tests/unit/support/temp_dir.h"
+
+using namespace dw;
+using namespace dw::test;
+
+namespace {
+
+const std::string kHooks = DUMPWRIGHT_TESTS "/../initrd-hooks";
+
+const std::string kBridge = "pci0000:00/0000:00:01.0";
+const std::string kCard = kBridge + "/0000:01:00.0";
+
+class Machine : public KernelRoot {
+ public:
+  Machine() {
+    // As the system's, for what is not build-initrd.
+    add_program("modprobe", "case \"$*\" in *' -d '*) ;; *) set -- -d " + root +
+                                " \"$@\" ;; esac\n"
+                                "PATH=/usr/sbin:/sbin:/usr/bin:/bin exec modprobe \"$@\"\n");
+    add_module("raid_card", {"alias=pci:v00001000d*", "softdep=pre: raid_class"});
+    add_module("raid_class", {"license=GPL"});
+    add_module("sd_mod", {"alias=scsi:t-0x00*"});
+    add_module("nvme_card", {"alias=pci:v00000a54d*"});
+    depmod();
+    add_device(kBridge, "pci:v00008086d0001", "");
+    write("sys/devices/" + kBridge + "/driver/uevent", "");  // built in
+    add_device(kCard, "pci:v00001000d005d", "raid_card");
+    add_disk("sda", kCard + "/host0/target0:0:0/0:0:0:0");
+    add_device(kCard + "/host0/target0:0:0/0:0:0:0", "scsi:t-0x00", "sd_mod");
+    add_partition("sda", "sda1");
+    link("dev/disk/by-label/plain", "dev/sda1");
+  }
+
+  // A device in /sys/devices and the module of its driver, if there is one.
+  void add_device(const std::string& path, const std::string& alias,
+                  const std::string& module) const {
+    write("sys/devices/" + path + "/modalias", alias + "\n");
+    if (module.empty()) return;
+    link("sys/devices/" + path + "/driver", "sys/drivers/" + module + "/x");
+    std::filesystem::create_directories(root + "/sys/drivers/" + module + "/x");
+    link("sys/drivers/" + module + "/x/module", "sys/module/" + module);
+    write("sys/module/" + module + "/initstate", "live\n");
+  }
+  void add_block(const std::string& name, const std::string& path) const {
+    write("sys/devices/" + path + "/size", "1\n");
+    link("sys/class/block/" + name, "sys/devices/" + path);
+    write("dev/" + name, "");
+  }
+  void add_disk(const std::string& name, const std::string& parent) const {
+    add_block(name, parent + "/block/" + name);
+  }
+  void add_partition(const std::string& disk, const std::string& name) const {
+    std::filesystem::path path = std::filesystem::canonical(root + "/sys/class/block/" + disk);
+    add_block(name, path.lexically_relative(root + "/sys/devices").string() + "/" + name);
+    write("sys/class/block/" + name + "/partition", "1\n");
+  }
+  // Put together from others.
+  void add_virtual(const std::string& name, const std::vector<std::string>& parts) const {
+    add_block(name, "virtual/block/" + name);
+    for (const std::string& part : parts)
+      link("sys/devices/virtual/block/" + name + "/slaves/" + part, "sys/class/block/" + part);
+  }
+
+  void configure(const std::string& target) const { write("x.conf", "target " + target + "\n"); }
+  // The exit status of build-initrd for such a target.
+  int build_for(const std::string& target) const {
+    configure(target);
+    return build("1.0 --config " + root + "/x.conf");
+  }
+  // Of shell commands that have the functions of the builders, and a configuration.
+  int call(const std::string& commands, const std::string& shell = "sh -eu") const {
+    write("script", ". " + kHooks + "/common.sh; . " + kHooks + "/hardware.sh\n" + commands + "\n");
+    return run("DUMPWRIGHT_COMMON=" + kHooks + "/common.sh DUMPWRIGHT_ROOT=" + root +
+               " DUMPWRIGHT_KERNEL=1.0 DUMPWRIGHT_EXECUTABLE=" + root + "/init DUMPWRIGHT_CONFIG=" +
+               root + "/x.conf DESTDIR=" + root + "/tree " + shell + " " + root + "/script");
+  }
+  // The check of a builder.
+  int check_for(const std::string& target, const std::string& kind) const {
+    configure(target);
+    return call("dumpwright_check_machine " + kind);
+  }
+  [[nodiscard]] std::string list() const { return packed("lib/modules/modules.list"); }
+};
+
+}  // namespace
+
+TEST_CASE("initrd: the drivers of all that a target hangs on") {
+  Machine machine;
+  REQUIRE(machine.build_for("dev:LABEL=plain:/crash") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\n");
+  REQUIRE(machine.build_for("raw:/dev/sda") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\n");
+  // Of a server none.
+  REQUIRE(machine.build_for("nfs://192.0.2.1/x") == 0);
+  CHECK(machine.list() == "sd_mod.ko\n");
+}
+
+TEST_CASE("initrd: NVMe in several ways hangs on all its controllers") {
+  Machine machine;
+  machine.add_device("pci0000:00/0000:00:02.0", "pci:v00000a54d1", "nvme_card");
+  machine.write("sys/devices/pci0000:00/0000:00:02.0/nvme/nvme0/transport", "pcie\n");
+  machine.add_block("nvme0n1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1");
+  machine.link("sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0",
+               "sys/devices/pci0000:00/0000:00:02.0/nvme/nvme0");
+  machine.add_partition("nvme0n1", "nvme0n1p1");
+  REQUIRE(machine.build_for("raw:/dev/nvme0n1p1") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nnvme_card.ko\n");
+  machine.configure("raw:/dev/nvme0n1p1");
+  CHECK(machine.call("dumpwright_target_modules") == 0);
+  CHECK(machine.messages() == "nvme_card\n");
+}
+
+TEST_CASE("initrd: the drivers of all that a device is put together from") {
+  Machine machine;
+  machine.add_virtual("md0", {"sda1"});
+  machine.add_partition("md0", "md0p1");
+  machine.add_virtual("dm-0", {"md0p1"});
+  machine.configure("raw:/dev/dm-0");
+  for (const char* shell : {"sh -eu", "bash -euo pipefail"}) {
+    CHECK(machine.call("dumpwright_target_modules", shell) == 0);
+    CHECK(machine.messages() == "raid_card\nsd_mod\n");
+  }
+}
+
+TEST_CASE("initrd: a disk whose driver the capture kernel lacks is refused") {
+  Machine machine;
+  std::filesystem::remove(machine.root + "/lib/modules/1.0/kernel/raid_card.ko");
+  machine.depmod();
+  CHECK(machine.build_for("raw:/dev/sda") == 1);
+  CHECK(machine.said("whose driver raid_card is not in kernel 1.0"));
+  SUBCASE("unless it is built in") {
+    machine.write("lib/modules/1.0/modules.builtin", "kernel/raid-card.ko\n");
+    machine.depmod();
+    CHECK(machine.build_for("raw:/dev/sda") == 0);
+  }
+  SUBCASE("unless another module has the device") {
+    machine.add_module("other", {"alias=pci:v00001000d*"});
+    machine.depmod();
+    CHECK(machine.build_for("raw:/dev/sda") == 0);
+    CHECK(machine.list() == "sd_mod.ko\nother.ko x=1\n");
+  }
+}
+
+TEST_CASE("initrd: a device that no driver has is refused") {
+  Machine machine;
+  machine.add_virtual("loop0", {});
+  CHECK(machine.build_for("raw:/dev/loop0") == 1);
+  CHECK(machine.said("target raw:/dev/loop0: loop0 is no disk"));
+}
+
+TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
+  Machine machine;
+  machine.configure("raw:/dev/sda1");
+  std::string hook = read_file(kHooks + "/initramfs-tools/conf/hooks/dumpwright");
+  const std::string functions = "/usr/share/initramfs-tools/hook-functions";
+  hook.replace(hook.find(functions), functions.size(), machine.root + "/functions");
+  machine.write("hook", hook);
+  machine.write("functions", "manual_add_modules() { echo add $*; }\n");
+  std::filesystem::create_directories(machine.root + "/tree/lib/modules");
+  CHECK(machine.call(". " + machine.root + "/hook", "sh -e") == 0);
+  CHECK(machine.said("add raid_card\nadd sd_mod\n"));
+
+  const std::string module = kHooks + "/dracut/55dumpwright/module-setup.sh";
+  CHECK(machine.call(
+            "instmods() { echo add $*; }; dwarning() { :; }\n. " + module + "; installkernel",
+            "bash") == 0);
+  CHECK(machine.said("add raid_card\nadd sd_mod\n"));
+}

@@ -51,8 +51,10 @@ class Cell:
     panic: str = "sysrq"  # how the guest panics: see harness/panics.py
     # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py; it is booted
     # again after the capture. Its disk may receive the dump: file_system "root".
+    # With "xfs" the dump's disk is mounted at the panic.
     guest: str = ""
     initrd: str = "standalone"  # with guest: the capture kernel's, as dumpwright.conf names it
+    panic_cpu: int = 0  # with guest: where the panic happens
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -97,10 +99,13 @@ def _compared(kernel: str, *features: str, **more: object) -> Cell:
     return Cell(**fields)  # type: ignore[arg-type]
 
 
-def _installed(initrd: str, guest: str = "bookworm", **more: object) -> Cell:
+def _installed(initrd: str, guest: str = "bookworm", to: str = "", **more: object) -> Cell:
+    """to: xfs, raw or a server instead of the guest's own root file system."""
+    name = "-".join(("installed", *(("13",) if guest == "trixie" else ()), initrd, *((to,) if to else ())))
     fields: dict[str, object] = {
-        "name": f"installed-{initrd}", "guest": guest, "initrd": initrd, "file_system": "root",
-        "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud", "fill_mib": 300, "dump_level": 31, "time_limit_s": 900}
+        "name": name, "guest": guest, "initrd": initrd, "file_system": {"xfs": "xfs", "raw": "none"}.get(to, "root"),
+        "server": "" if to in ("xfs", "raw") else to, "kernel": "6.1-cloud" if guest == "bookworm" else "6.12-cloud",
+        "fill_mib": 300, "dump_level": 31, "capture_cmdline": (), "time_limit_s": 900}
     return Cell(**(fields | more))  # type: ignore[arg-type]
 
 
@@ -209,6 +214,16 @@ CELLS: tuple[Cell, ...] = (
     _installed("standalone"),
     _installed("initramfs-tools"),
     _installed("dracut"),
+    _installed("initramfs-tools", guest="trixie"),
+    _installed("dracut", guest="trixie"),
+    _installed("initramfs-tools", to="raw"),
+    _installed("initramfs-tools", guest="trixie", to="ssh", ip="dhcp"),
+    _installed("dracut", to="xfs"),
+    _installed("dracut", guest="trixie", to="nfs4"),
+    _installed("standalone", to="nfs3", ip="static"),
+    # dumpwright-kdump gives the capture kernel three of four CPUs, and one of them is not the boot CPU.
+    _installed("standalone", name="installed-three-cpus", cpus=4, panic_cpu=2, crashkernel="192M", capture_cpus=3,
+               capture_cmdline=("loglevel=7",)),
     # Without dumpwright: shows that guest, harness and checks are sound by themselves.
     Cell("raw", saver="raw"),
     Cell("raw-d31", saver="raw", dump_level=31),

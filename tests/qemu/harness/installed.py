@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,14 +12,15 @@ from harness.checks import Check
 from harness.compile import guest_program
 from harness.cpio import Archive
 from harness.initrds import DUMP_UUID, Kernel, add_busybox, add_modules, fill_with_guest_load
-from harness.machine import MARK, Machine
-from harness.servers import Server
+from harness.machine import MARK, PANIC_MARK, Machine
+from harness.servers import Server, network_cmdline
 
 # The root file system of fetch-guest.
 ROOT_UUID = "d0d0d0d0-0000-4000-8000-000000000002"
 WELL = MARK + "second boot is well"
 FILES = Path("etc/dumpwright")  # keys of targets, in the guest
 STATE = Path("var/lib/dumpwright-test")
+DISK_FOLDER = "/srv/disk"  # where the dump's disk is mounted
 
 # In a mount namespace of its own: nothing stays mounted, whatever happens.
 _INSTALL = """
@@ -64,12 +66,21 @@ def target(cell: Cell, server: Server | None) -> str:
 def _config(cell: Cell, server: Server | None, files: Path) -> str:
     lines = [f"target {target(cell, server)}", f"dump_level {cell.dump_level}", f"compress {cell.compress}",
              f"initrd {cell.initrd}", "final_action reboot", "failure_action poweroff", *cell.config]
+    if arguments := (*network_cmdline(cell), *cell.capture_cmdline):
+        lines.append(f"kernel_arguments {' '.join(arguments)}")
     for line in server.config if server else ():
         key, path = line.split(" ", 1)
         files.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, files)
         lines.append(f"{key} /{FILES}/{Path(path).name}")
     return "\n".join(lines) + "\n"
+
+
+def _dumps(cell: Cell, server: Server | None) -> str:
+    """What the second boot has to find, as `dumpwright verify` takes it."""
+    if server:
+        return ""
+    return {"root": "/crash/*/vmcore", "none": "raw:/dev/vdb"}.get(cell.file_system, f"{DISK_FOLDER}/crash/*/vmcore")
 
 
 def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
@@ -88,8 +99,11 @@ def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
     fill = state / "fill"
     fill.write_text(fill_with_guest_load(cell))
     fill.chmod(0o755)
-    dumps = "/crash/*/vmcore" if cell.file_system == "root" and not server else ""
-    (state / "settings").write_text(f"DUMPS='{dumps}'\n")
+    (state / "settings").write_text(f"DUMPS='{_dumps(cell, server)}'\nPANIC_CPU={cell.panic_cpu}\n")
+    if cell.file_system == "xfs":
+        (tree / "etc/fstab").write_text(f"UUID={ROOT_UUID} / ext4 noatime 0 0\n"
+                                        f"UUID={DUMP_UUID} {DISK_FOLDER} xfs defaults 0 0\n")
+        (tree / DISK_FOLDER.strip("/")).mkdir(parents=True)
     return tree
 
 
@@ -122,3 +136,24 @@ def check_second_boot(machine: Machine) -> Check:
     if WELL not in second:
         wrong.append(f"the second boot did not say '{WELL}'")
     return Check("second boot", wrong, "\n".join(line for line in second.splitlines() if "intact" in line or MARK in line))
+
+
+def judge_cpus(cell: Cell, capture: str, bt: str) -> list[str]:
+    """After a panic on another CPU the capture kernel must not start that which the firmware booted on."""
+    wrong = []
+    if not re.search(rf"^PID: \d+ .*\bCPU: {cell.panic_cpu}\b", bt, re.MULTILINE):
+        wrong.append(f"crash does not say that the panic was on CPU {cell.panic_cpu}")
+    if " disable_cpu_apicid=0 " not in capture:
+        wrong.append("the capture kernel's command line has no disable_cpu_apicid=0")
+    if not re.search(r"Disabling requested cpu\. Processor \d+/0x0 ignored", capture):
+        wrong.append("the capture kernel does not say that it left out APIC 0")
+    return wrong
+
+
+def check_cpus(cell: Cell, machine: Machine, work: Path) -> list[Check]:
+    """Nothing for a panic on the boot CPU. facts.py counts the CPUs."""
+    if not cell.panic_cpu:
+        return []
+    capture = machine.console.read_text(errors="replace").partition(PANIC_MARK)[2]
+    said = "\n".join(line for line in capture.splitlines() if re.search(r"Disabling requested cpu|Brought up", line))
+    return [Check("panic on another CPU", judge_cpus(cell, capture, (work / "bt.txt").read_text()), said)]

@@ -14,7 +14,7 @@ install(FILES initrd-hooks/kdump/98-dumpwright-kdump.rules DESTINATION lib/udev/
 install(PROGRAMS initrd-hooks/initramfs-tools/build-initrd-initramfs-tools DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(DIRECTORY initrd-hooks/initramfs-tools/conf/ DESTINATION ${DUMPWRIGHT_LIBEXEC}/initramfs-tools USE_SOURCE_PERMISSIONS)
 install(PROGRAMS initrd-hooks/initramfs-tools/kernel-postinst DESTINATION /etc/kernel/postinst.d RENAME dumpwright)
-install(PROGRAMS initrd-hooks/dracut/build-initrd-dracut DESTINATION ${DUMPWRIGHT_LIBEXEC})
+install(PROGRAMS initrd-hooks/dracut/build-initrd-dracut initrd-hooks/dracut/build-initrd-dracut-systemd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(DIRECTORY initrd-hooks/dracut/55dumpwright DESTINATION lib/dracut/modules.d USE_SOURCE_PERMISSIONS)
 install(FILES capture/cli/man/dumpwright.8 initrd-hooks/kdump/dumpwright-kdump.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES capture/cli/man/dumpwright.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)

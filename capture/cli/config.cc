@@ -72,7 +72,8 @@ bool set_hostname(Config& config, std::string_view value) {
 }
 
 bool set_initrd(Config& config, std::string_view value) {
-  constexpr std::string_view kKinds[] = {"standalone", "initramfs-tools", "dracut"};
+  constexpr std::string_view kKinds[] = {"standalone", "initramfs-tools", "dracut",
+                                         "dracut-systemd"};
   if (std::ranges::find(kKinds, value) == std::end(kKinds)) return false;
   config.initrd = value;
   return true;
@@ -118,7 +119,8 @@ constexpr Rule kRules[] = {
     {"final_action", "reboot", kActionExpected, set_action<&Config::final_action>},
     {"failure_action", "the final action", kActionExpected, set_action<&Config::failure_action>},
     {"hostname", "the crashed kernel's", "must be a host name", set_hostname},
-    {"initrd", "standalone", "must be standalone, initramfs-tools or dracut", set_initrd},
+    {"initrd", "standalone", "must be standalone, initramfs-tools, dracut or dracut-systemd",
+     set_initrd},
     {"kernel_arguments", "none", "must be words", set_text<&Config::kernel_arguments>},
     {"kernel_arguments_without", "none", "must be names",
      set_text<&Config::kernel_arguments_without>},

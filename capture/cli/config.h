@@ -43,7 +43,7 @@ struct Config {
   std::optional<FinalAction> failure_action;
   std::string hostname;
   // Of whoever builds and loads an initrd; nothing to a capture.
-  std::string initrd;                    // standalone, initramfs-tools or dracut
+  std::string initrd;                    // standalone, initramfs-tools, dracut[-systemd]
   std::string kernel_arguments;          // behind the others
   std::string kernel_arguments_without;  // names, with blanks between them
 };

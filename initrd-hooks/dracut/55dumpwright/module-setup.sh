@@ -34,7 +34,7 @@ depends() {
   echo base udev-rules
   # A module of its own in newer versions.
   # shellcheck disable=SC2154 # what dracut sets
-  if compgen -G "$dracutbasedir/modules.d/*initqueue" >/dev/null; then echo initqueue; fi
+  if [[ $DUMPWRIGHT_SYSTEMD != yes ]] && compgen -G "$dracutbasedir/modules.d/*initqueue" >/dev/null; then echo initqueue; fi
   while read -r device; do
     while read -r type; do
       case $type in
@@ -93,7 +93,8 @@ install() {
   if dracut_module_included systemd; then
     # shellcheck disable=SC2154 # what dracut sets
     inst_simple "$moddir/dumpwright-capture.service" "$systemdsystemunitdir/dumpwright-capture.service"
-    $SYSTEMCTL -q --root "$initdir" add-wants sysinit.target dumpwright-capture.service
+    # systemd starts it in an initrd; what is in /etc comes before the usual one.
+    inst_simple "$moddir/dumpwright.target" /etc/systemd/system/initrd.target
   else
     inst_hook cmdline 99 "$moddir/dumpwright-root.sh"
     inst_hook initqueue/settled zz "$moddir/dumpwright-capture.sh"

@@ -220,6 +220,8 @@ CELLS: tuple[Cell, ...] = (
     _installed("initramfs-tools", guest="trixie", to="ssh", ip="dhcp"),
     _installed("dracut", to="xfs"),
     _installed("dracut", guest="trixie", to="nfs4"),
+    _installed("dracut-systemd", crashkernel="256M"),
+    _installed("dracut-systemd", guest="trixie", crashkernel="256M"),
     _installed("standalone", to="nfs3", ip="static"),
     # dumpwright-kdump gives the capture kernel three of four CPUs, and one of them is not the boot CPU.
     _installed("standalone", name="installed-three-cpus", cpus=4, panic_cpu=2, crashkernel="192M", capture_cpus=3,

@@ -102,12 +102,30 @@ dumpwright_check_drivers() {
   } || exit 1
 }
 
+# dumpwright_check_file_system DEVICE TARGET
+dumpwright_check_file_system() {
+  local type device=${DUMPWRIGHT_ROOT-}$1
+  case $2 in dev:*) ;; *) return 0 ;; esac
+  if ! [ -r "$device" ] || ! command -v blkid >/dev/null; then
+    printf '%s: warning: target %s: cannot see which file system is on %s\n' "${0##*/}" "$2" "$1" >&2
+    return 0
+  fi
+  type=$(blkid -o value -s TYPE "$device" 2>/dev/null) || :
+  case $type in
+    ext2 | ext3 | ext4 | xfs) ;;
+    *) dumpwright_die "target $2: there is ${type:-no file system} on $1, and only ext2, ext3, ext4 and xfs are mounted after a" \
+      "crash; give dumpwright a partition of its own (raw:/dev/X), or use another target" ;;
+  esac
+}
+
 # dumpwright_check_device DEVICE TARGET
 dumpwright_check_device() {
   local folder
   folder=$(dumpwright_block_folder "$1")
-  [ -n "$folder" ] || return 0
+  [ -n "$folder" ] || dumpwright_die "target $2: this machine has no $1 now; correct the target (blkid tells what there is)," \
+    "attach the device, or use another target"
   dumpwright_check_drivers "$folder" "$2"
+  dumpwright_check_file_system "$1" "$2"
 }
 
 # dumpwright_check_machine: ends the shell if a target cannot be reached from the initrd, as far as this machine shows.

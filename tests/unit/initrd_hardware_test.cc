@@ -25,6 +25,7 @@ class Machine : public KernelRoot {
     add_program("modprobe", "case \"$*\" in *' -d '*) ;; *) set -- -d " + root +
                                 " \"$@\" ;; esac\n"
                                 "PATH=/usr/sbin:/sbin:/usr/bin:/bin exec modprobe \"$@\"\n");
+    add_program("blkid", "for device; do :; done; cat \"$device\"\n");
     add_module("raid_card", {"alias=pci:v00001000d*", "softdep=pre: raid_class"});
     add_module("raid_class", {"license=GPL"});
     add_module("sd_mod", {"alias=scsi:t-0x00*"});
@@ -36,6 +37,7 @@ class Machine : public KernelRoot {
     add_disk("sda", kCard + "/host0/target0:0:0/0:0:0:0");
     add_device(kCard + "/host0/target0:0:0/0:0:0:0", "scsi:t-0x00", "sd_mod");
     add_partition("sda", "sda1");
+    add_file_system("sda1", "ext4\n");
     link("dev/disk/by-label/plain", "dev/sda1");
   }
 
@@ -61,6 +63,9 @@ class Machine : public KernelRoot {
     std::filesystem::path path = std::filesystem::canonical(root + "/sys/class/block/" + disk);
     add_block(name, path.lexically_relative(root + "/sys/devices").string() + "/" + name);
     write("sys/class/block/" + name + "/partition", "1\n");
+  }
+  void add_file_system(const std::string& name, const std::string& type) const {
+    write("dev/" + name, type);
   }
   // Put together from others.
   void add_virtual(const std::string& name, const std::vector<std::string>& parts) const {
@@ -147,6 +152,26 @@ TEST_CASE("initrd: a disk whose driver the capture kernel lacks is refused") {
     CHECK(machine.build_for("raw:/dev/sda") == 0);
     CHECK(machine.list() == "sd_mod.ko\nother.ko x=1\n");
   }
+}
+
+TEST_CASE("initrd: a device that is not there, or not with a file system that is mounted") {
+  Machine machine;
+  CHECK(machine.build_for("dev:UUID=12:/crash") == 1);
+  CHECK(machine.said("target dev:UUID=12:/crash: this machine has no /dev/disk/by-uuid/12 now"));
+  CHECK(machine.check_for("raw:/dev/sdb", "dracut") == 1);
+  CHECK(machine.said("has no /dev/sdb now"));
+  for (const char* type : {"ext2", "ext3", "ext4", "xfs"}) {
+    machine.add_file_system("sda1", type);
+    CHECK(machine.build_for("dev:LABEL=plain:/crash") == 0);
+  }
+  machine.add_file_system("sda1", "btrfs\n");
+  CHECK(machine.build_for("dev:LABEL=plain:/crash") == 1);
+  CHECK(machine.said("there is btrfs on /dev/disk/by-label/plain, and only"));
+  CHECK(machine.said("(raw:/dev/X)"));
+  CHECK(machine.build_for("raw:/dev/sda1") == 0);
+  machine.add_file_system("sda1", "");
+  CHECK(machine.check_for("dev:/dev/sda1:/crash", "initramfs-tools") == 1);
+  CHECK(machine.said("there is no file system on /dev/sda1"));
 }
 
 TEST_CASE("initrd: a device that no driver has is refused") {

@@ -18,13 +18,7 @@ check() {
 dumpwright_devices() {
   local target device
   while read -r device target; do
-    device=$(readlink -f "$device")
-    if [[ -b $device ]]; then
-      echo "$device"
-    else
-      # It may be one that is plugged in later; then somebody has to name its drivers.
-      dwarning "dumpwright: target $target: there is no such device now, and its drivers are not added"
-    fi
+    readlink -f "$device"
   done < <(dumpwright_config --devices)
 }
 

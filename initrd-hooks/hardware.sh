@@ -102,6 +102,58 @@ dumpwright_check_drivers() {
   } || exit 1
 }
 
+# dumpwright_layer DISK: by what a disk in /sys is put together; nothing if it is one.
+dumpwright_layer() {
+  [ ! -e "$1/md" ] || echo RAID
+  [ -e "$1/dm" ] || return 0
+  case $(cat "$1/dm/uuid" 2>/dev/null) in
+    LVM-*) echo LVM ;;
+    CRYPT-*) echo 'an encrypted device' ;;
+    mpath-* | part*-mpath-*) echo multipath ;;
+    *) echo 'the device mapper' ;;
+  esac
+}
+
+# dumpwright_remote FOLDER: over what a device is reached that somebody has to connect to first; nothing if there is no such
+# thing.
+dumpwright_remote() {
+  case $1 in */devices/platform/host*/session*) echo iSCSI ;; esac
+  case $(cat "$1/transport" 2>/dev/null) in tcp | rdma | fc | loop) echo 'NVMe over fabrics' ;; esac
+}
+
+# dumpwright_layers FOLDER: of a block device all layers that it lies on, one per line.
+dumpwright_layers() {
+  local disk part folder
+  disk=$(dumpwright_disk "$1")
+  dumpwright_layer "$disk"
+  for part in "$disk"/slaves/*; do
+    [ ! -e "$part" ] || dumpwright_layers "$(realpath "$part")"
+  done
+  dumpwright_chain "$disk" | while read -r folder; do dumpwright_remote "$folder"; done | sort -u
+}
+
+# dumpwright_puts_together KIND LAYER: whether an initrd of that kind does.
+dumpwright_puts_together() {
+  case $1:$2 in
+    dracut:LVM | dracut:RAID | dracut:multipath | dracut-systemd:RAID) ;;
+    # mdadm brings the rules for udev.
+    initramfs-tools:RAID) [ -e "${DUMPWRIGHT_ROOT-}/usr/share/initramfs-tools/hooks/mdadm" ] ;;
+    *) return 1 ;;
+  esac
+}
+
+# dumpwright_check_layers KIND FOLDER TARGET
+dumpwright_check_layers() {
+  local layer instead='use a partition (raw:/dev/X) or a server (ssh://, nfs://)'
+  dumpwright_layers "$2" | while read -r layer; do
+    if dumpwright_puts_together "$1" "$layer"; then continue; fi
+    [ "$layer" != 'an encrypted device' ] ||
+      dumpwright_die "target $3 lies on $layer, and nobody types its passphrase after a crash; $instead"
+    if dumpwright_puts_together dracut "$layer"; then instead="$instead, or say \`initrd dracut\`"; fi
+    dumpwright_die "target $3 lies on $layer, which an initrd of kind $1 does not set up; $instead"
+  done || exit 1
+}
+
 # dumpwright_check_file_system DEVICE TARGET
 dumpwright_check_file_system() {
   local type device=${DUMPWRIGHT_ROOT-}$1
@@ -118,21 +170,23 @@ dumpwright_check_file_system() {
   esac
 }
 
-# dumpwright_check_device DEVICE TARGET
+# dumpwright_check_device KIND DEVICE TARGET
 dumpwright_check_device() {
   local folder
-  folder=$(dumpwright_block_folder "$1")
-  [ -n "$folder" ] || dumpwright_die "target $2: this machine has no $1 now; correct the target (blkid tells what there is)," \
+  folder=$(dumpwright_block_folder "$2")
+  [ -n "$folder" ] || dumpwright_die "target $3: this machine has no $2 now; correct the target (blkid tells what there is)," \
     "attach the device, or use another target"
-  dumpwright_check_drivers "$folder" "$2"
-  dumpwright_check_file_system "$1" "$2"
+  dumpwright_check_layers "$1" "$folder" "$3"
+  dumpwright_check_drivers "$folder" "$3"
+  dumpwright_check_file_system "$2" "$3"
 }
 
-# dumpwright_check_machine: ends the shell if a target cannot be reached from the initrd, as far as this machine shows.
+# dumpwright_check_machine KIND: ends the shell if a target cannot be reached from an initrd of that kind, as far as this
+# machine shows.
 dumpwright_check_machine() {
   local device target
   [ -d "${DUMPWRIGHT_ROOT-}/sys/class" ] || return 0
   dumpwright_config --devices | while read -r device target; do
-    dumpwright_check_device "$device" "$target"
+    dumpwright_check_device "$1" "$device" "$target"
   done || exit 1
 }

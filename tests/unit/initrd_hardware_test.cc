@@ -46,9 +46,10 @@ class Machine : public KernelRoot {
                   const std::string& module) const {
     write("sys/devices/" + path + "/modalias", alias + "\n");
     if (module.empty()) return;
-    link("sys/devices/" + path + "/driver", "sys/drivers/" + module + "/x");
-    std::filesystem::create_directories(root + "/sys/drivers/" + module + "/x");
-    link("sys/drivers/" + module + "/x/module", "sys/module/" + module);
+    link("sys/devices/" + path + "/driver", "sys/drivers/" + module);
+    if (std::filesystem::exists(root + "/sys/drivers/" + module)) return;
+    std::filesystem::create_directories(root + "/sys/drivers/" + module);
+    link("sys/drivers/" + module + "/module", "sys/module/" + module);
     write("sys/module/" + module + "/initstate", "live\n");
   }
   void add_block(const std::string& name, const std::string& path) const {
@@ -172,6 +173,65 @@ TEST_CASE("initrd: a device that is not there, or not with a file system that is
   machine.add_file_system("sda1", "");
   CHECK(machine.check_for("dev:/dev/sda1:/crash", "initramfs-tools") == 1);
   CHECK(machine.said("there is no file system on /dev/sda1"));
+}
+
+TEST_CASE("initrd: what has to be put together first, by kinds of initrds") {
+  Machine machine;
+  machine.add_virtual("md126", {"sda"});
+  machine.write("sys/class/block/md126/md/level", "container\n");
+  machine.add_partition("md126", "md126p2");
+  machine.add_virtual("dm-0", {"md126p2"});
+  auto is = [&](const std::string& uuid) { machine.write("sys/class/block/dm-0/dm/uuid", uuid); };
+  auto refused = [&](const std::string& target, const std::string& kind) {
+    bool is_refused = machine.check_for(target, kind) != 0;
+    CHECK(is_refused == machine.said("an initrd of kind"));
+    return is_refused;
+  };
+  CHECK(machine.build_for("raw:/dev/md126p2") == 1);
+  CHECK(machine.said("lies on RAID, which an initrd of kind standalone does not set up; use a"));
+  CHECK(machine.said("or say `initrd dracut`"));
+  CHECK_FALSE(refused("raw:/dev/md126p2", "dracut"));
+  CHECK(refused("raw:/dev/md126p2", "initramfs-tools"));
+  machine.write("usr/share/initramfs-tools/hooks/mdadm", "");
+  CHECK_FALSE(refused("raw:/dev/md126p2", "initramfs-tools"));
+
+  is("LVM-abc\n");
+  CHECK(refused("raw:/dev/dm-0", "standalone"));
+  CHECK(refused("raw:/dev/dm-0", "initramfs-tools"));
+  CHECK(machine.said("lies on LVM"));
+  CHECK_FALSE(refused("raw:/dev/dm-0", "dracut"));
+  CHECK(refused("raw:/dev/dm-0", "dracut-systemd"));
+  CHECK_FALSE(refused("raw:/dev/md126p2", "dracut-systemd"));
+  is("part1-mpath-abc\n");
+  CHECK_FALSE(refused("raw:/dev/dm-0", "dracut"));
+  CHECK(refused("raw:/dev/dm-0", "initramfs-tools"));
+  for (const char* other : {"", "DMRAID-abc\n"}) {
+    is(other);
+    CHECK(refused("raw:/dev/dm-0", "dracut"));
+    CHECK(machine.said("lies on the device mapper"));
+    CHECK_FALSE(machine.said("initrd dracut`"));
+  }
+  // Encrypted below LVM.
+  is("CRYPT-LUKS2-abc\n");
+  machine.add_virtual("dm-1", {"dm-0"});
+  machine.write("sys/class/block/dm-1/dm/uuid", "LVM-abc\n");
+  CHECK(machine.check_for("raw:/dev/dm-1", "dracut") == 1);
+  CHECK(machine.said("lies on an encrypted device, and nobody types its passphrase"));
+  CHECK(machine.check_for("raw:/dev/dm-0", "initramfs-tools") == 1);
+  CHECK(machine.said("lies on an encrypted device, and nobody types its passphrase"));
+}
+
+TEST_CASE("initrd: disks that somebody has to connect to are refused") {
+  Machine machine;
+  const std::string session = "platform/host3/session1/target3:0:0/3:0:0:0";
+  machine.add_device(session, "scsi:t-0x00", "sd_mod");
+  machine.add_disk("sdb", session);
+  CHECK(machine.check_for("raw:/dev/sdb", "dracut") == 1);
+  CHECK(machine.said("lies on iSCSI"));
+  machine.add_disk("nvme1n1", "virtual/nvme-fabrics/ctl/nvme1");
+  machine.write("sys/devices/virtual/nvme-fabrics/ctl/nvme1/transport", "tcp\n");
+  CHECK(machine.check_for("raw:/dev/nvme1n1", "dracut") == 1);
+  CHECK(machine.said("lies on NVMe over fabrics"));
 }
 
 TEST_CASE("initrd: a device that no driver has is refused") {

@@ -33,7 +33,6 @@ depends() {
     while read -r type; do
       case $type in
         lvm) echo lvm ;;
-        crypt) echo crypt ;;
         raid*) echo mdraid ;;
         mpath) echo multipath ;;
       esac
@@ -73,7 +72,7 @@ install() {
   : >"$initdir/lib/modules/modules.list"
   # Without a word on the command line dracut takes away the rules that put these together.
   mapfile -t devices < <(dumpwright_devices)
-  if [[ ${#devices[@]} -gt 0 ]] && grep -qE '^(lvm|crypt|raid|mpath)' < <(lsblk -sno TYPE "${devices[@]}" 2>/dev/null); then
+  if [[ ${#devices[@]} -gt 0 ]] && grep -qE '^(lvm|raid|mpath)' < <(lsblk -sno TYPE "${devices[@]}" 2>/dev/null); then
     mkdir -p "$initdir/etc/cmdline.d"
     echo 'rd.auto=1' >"$initdir/etc/cmdline.d/50-dumpwright.conf"
   fi

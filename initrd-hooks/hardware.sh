@@ -181,12 +181,48 @@ dumpwright_check_device() {
   dumpwright_check_file_system "$2" "$3"
 }
 
+# dumpwright_way_kind INTERFACE: what it is instead of a port of a card, or a bridge with such ports; nothing for these.
+dumpwright_way_kind() {
+  local lower below kind folder=${DUMPWRIGHT_ROOT-}/sys/class/net/$1
+  kind=$(sed -n 's/^DEVTYPE=//p' "$folder/uevent" 2>/dev/null) || return 0
+  case $kind in
+    wlan | wwan) printf '%s\n' "$kind" && return 0 ;;
+    bridge) ;;
+    ?*) [ -e "$folder/device" ] || printf '%s\n' "$kind" && return 0 ;;
+    *) [ -e "$folder/device" ] || kind=virtual ;;
+  esac
+  for lower in "$folder"/lower_*; do
+    [ -e "$lower" ] || continue
+    [ "$kind" = bridge ] || { echo 'combination of other interfaces' && return 0; }
+    # Those of virtual machines are ports too.
+    below=$(dumpwright_way_kind "${lower##*/lower_}")
+    case $below in '' | 'virtual interface') ;; *) printf 'bridge over a %s\n' "$below" && return 0 ;; esac
+  done
+  [ "$kind" != virtual ] || echo 'virtual interface'
+}
+
+# dumpwright_check_way HOST: as this machine goes it now.
+dumpwright_check_way() {
+  local address interface kind
+  address=$(getent ahosts "$1" | awk 'NR == 1 { print $1 }') || return 0
+  [ -n "$address" ] || return 0
+  interface=$(ip -o route get "$address" 2>/dev/null | sed -nE 's/.* dev ([^ ]+).*/\1/p') || return 0
+  [ -n "$interface" ] || return 0
+  kind=$(dumpwright_way_kind "$interface")
+  [ -z "$kind" ] || dumpwright_die "the way to $1 leads over $interface, a $kind, which no initrd sets up;" \
+    "use a server that is reached over a port of a network card, or a disk (dev:, raw:)"
+}
+
 # dumpwright_check_machine KIND: ends the shell if a target cannot be reached from an initrd of that kind, as far as this
 # machine shows.
 dumpwright_check_machine() {
-  local device target
+  local device target host
   [ -d "${DUMPWRIGHT_ROOT-}/sys/class" ] || return 0
   dumpwright_config --devices | while read -r device target; do
     dumpwright_check_device "$1" "$device" "$target"
+  done || exit 1
+  command -v ip >/dev/null && command -v getent >/dev/null || return 0
+  dumpwright_config --hosts | while read -r host; do
+    dumpwright_check_way "$host"
   done || exit 1
 }

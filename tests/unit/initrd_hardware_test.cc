@@ -241,6 +241,53 @@ TEST_CASE("initrd: a device that no driver has is refused") {
   CHECK(machine.said("target raw:/dev/loop0: loop0 is no disk"));
 }
 
+TEST_CASE("initrd: ways to servers that lead over interfaces which nobody sets up") {
+  Machine machine;
+  auto way_over = [&](const std::string& interface) {
+    machine.add_program("ip", "echo \"$4 dev " + interface + " src 192.0.2.2\"\n");
+    return machine.check_for("nfs://192.0.2.1/x", "dracut") == 0;
+  };
+  auto add = [&](const std::string& name, const std::string& uevent) {
+    machine.write("sys/class/net/" + name + "/uevent", uevent + "INTERFACE=" + name + "\n");
+  };
+  auto lower = [&](const std::string& above, const std::string& below) {
+    machine.link("sys/class/net/" + above + "/lower_" + below, "sys/class/net/" + below);
+  };
+  add("port0", "");
+  machine.link("sys/class/net/port0/device", "sys/devices/" + kCard);
+  CHECK(way_over("port0"));
+  add("br0", "DEVTYPE=bridge\n");
+  add("tap0", "");
+  lower("br0", "port0");
+  lower("br0", "tap0");
+  CHECK(way_over("br0"));
+
+  for (const char* kind : {"bond", "vlan", "vxlan"}) {
+    add("up0", std::string("DEVTYPE=") + kind + "\n");
+    CHECK_FALSE(way_over("up0"));
+    const std::string says = std::string("over up0, a ") + kind + ", which no initrd sets up; use";
+    CHECK(machine.said(says.c_str()));
+  }
+  CHECK(machine.build_for("nfs://192.0.2.1/x") == 1);
+  add("team0", "");
+  lower("team0", "port0");
+  CHECK_FALSE(way_over("team0"));
+  CHECK(machine.said("a combination of other interfaces"));
+  CHECK_FALSE(way_over("tap0"));
+  CHECK(machine.said("a virtual interface"));
+  add("wlan0", "DEVTYPE=wlan\n");
+  machine.link("sys/class/net/wlan0/device", "sys/devices/" + kCard);
+  CHECK_FALSE(way_over("wlan0"));
+
+  add("vlan0", "DEVTYPE=vlan\n");
+  lower("br0", "vlan0");
+  CHECK_FALSE(way_over("br0"));
+  CHECK(machine.said("over br0, a bridge over a vlan, which"));
+  // Of a way that cannot be seen nothing is known.
+  machine.add_program("ip", "exit 2\n");
+  CHECK(machine.check_for("nfs://192.0.2.1/x", "dracut") == 0);
+}
+
 TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   Machine machine;
   machine.configure("raw:/dev/sda1");

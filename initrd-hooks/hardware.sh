@@ -77,6 +77,19 @@ dumpwright_card_modules() {
   done | dumpwright_modules
 }
 
+# dumpwright_watchdog_modules: of this machine's watchdogs. One that the crashed kernel armed has to be fed.
+dumpwright_watchdog_modules() {
+  local folder name
+  for folder in "${DUMPWRIGHT_ROOT-}"/sys/class/watchdog/*; do
+    [ ! -e "$folder" ] || dumpwright_chain "$(realpath "$folder")"
+  done | dumpwright_modules
+  # It is not in that class, and nothing in /sys stands for it.
+  [ -e "${DUMPWRIGHT_ROOT-}/sys/module/ipmi_watchdog" ] || return 0
+  for name in ipmi_si ipmi_ssif ipmi_watchdog; do
+    [ ! -e "${DUMPWRIGHT_ROOT-}/sys/module/$name" ] || ! dumpwright_has_module "$name" || printf '%s\n' "$name"
+  done
+}
+
 # dumpwright_check_driver FOLDER TARGET: what drives the device now has to be in the capture kernel too.
 dumpwright_check_driver() {
   local name

@@ -68,6 +68,16 @@ class Machine : public KernelRoot {
   void add_file_system(const std::string& name, const std::string& type) const {
     write("dev/" + name, type);
   }
+  void add_watchdog() const {
+    add_module("i2c_i801", {"alias=pci:v00008086da323*"});
+    add_module("iTCO_wdt", {"alias=platform:iTCO_wdt"});
+    depmod();
+    const std::string parent = "pci0000:00/0000:00:1f.4";
+    add_device(parent, "pci:v00008086da323", "i2c_i801");
+    add_device(parent + "/iTCO_wdt", "platform:iTCO_wdt", "iTCO_wdt");
+    write("sys/devices/" + parent + "/iTCO_wdt/watchdog/watchdog0/state", "active\n");
+    link("sys/class/watchdog/watchdog0", "sys/devices/" + parent + "/iTCO_wdt/watchdog/watchdog0");
+  }
   // Put together from others.
   void add_virtual(const std::string& name, const std::vector<std::string>& parts) const {
     add_block(name, "virtual/block/" + name);
@@ -288,8 +298,30 @@ TEST_CASE("initrd: ways to servers that lead over interfaces which nobody sets u
   CHECK(machine.check_for("nfs://192.0.2.1/x", "dracut") == 0);
 }
 
+TEST_CASE("initrd: the drivers of watchdogs, and of what makes their devices") {
+  Machine machine;
+  machine.add_watchdog();
+  REQUIRE(machine.build_for("raw:/dev/sda") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\ni2c_i801.ko\niTCO_wdt.ko\n");
+  // One without a device is not of hardware.
+  machine.write("sys/devices/virtual/watchdog/watchdog1/state", "active\n");
+  machine.link("sys/class/watchdog/watchdog1", "sys/devices/virtual/watchdog/watchdog1");
+  CHECK(machine.call("dumpwright_watchdog_modules") == 0);
+  CHECK(machine.messages() == "i2c_i801\niTCO_wdt\n");
+  // The one that is none of the class.
+  for (const char* module : {"ipmi_si", "ipmi_watchdog"}) machine.add_module(module, {"x=y"});
+  machine.depmod();
+  CHECK(machine.call("dumpwright_watchdog_modules") == 0);
+  CHECK(machine.messages() == "i2c_i801\niTCO_wdt\n");
+  for (const char* module : {"ipmi_ssif", "ipmi_si", "ipmi_watchdog"})
+    machine.write(std::string("sys/module/") + module + "/initstate", "live\n");
+  CHECK(machine.call("dumpwright_watchdog_modules") == 0);
+  CHECK(machine.messages() == "i2c_i801\niTCO_wdt\nipmi_si\nipmi_watchdog\n");
+}
+
 TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   Machine machine;
+  machine.add_watchdog();
   machine.configure("raw:/dev/sda1");
   std::string hook = read_file(kHooks + "/initramfs-tools/conf/hooks/dumpwright");
   const std::string functions = "/usr/share/initramfs-tools/hook-functions";
@@ -298,11 +330,16 @@ TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   machine.write("functions", "manual_add_modules() { echo add $*; }\n");
   std::filesystem::create_directories(machine.root + "/tree/lib/modules");
   CHECK(machine.call(". " + machine.root + "/hook", "sh -e") == 0);
-  CHECK(machine.said("add raid_card\nadd sd_mod\n"));
+  CHECK(machine.said("add raid_card\nadd sd_mod\nadd i2c_i801\nadd iTCO_wdt\n"));
+  CHECK(read_file(machine.root + "/tree/etc/dumpwright-watchdogs") == "i2c_i801\niTCO_wdt\n");
 
+  std::filesystem::remove_all(machine.root + "/tree");
   const std::string module = kHooks + "/dracut/55dumpwright/module-setup.sh";
-  CHECK(machine.call(
-            "instmods() { echo add $*; }; dwarning() { :; }\n. " + module + "; installkernel",
-            "bash") == 0);
-  CHECK(machine.said("add raid_card\nadd sd_mod\n"));
+  CHECK(machine.call("instmods() { echo add $*; }; inst() { :; }; initdir=$DESTDIR\n"
+                     "for name in inst_binary inst_simple inst_hook dracut_module_included; do\n"
+                     "eval \"$name() { inst; }\"; done; SYSTEMCTL=: systemdsystemunitdir=\n. " +
+                         module + "; installkernel; install",
+                     "bash") == 0);
+  CHECK(machine.said("add raid_card\nadd sd_mod\nadd i2c_i801\nadd iTCO_wdt\n"));
+  CHECK(read_file(machine.root + "/tree/etc/dumpwright-watchdogs") == "i2c_i801\niTCO_wdt\n");
 }

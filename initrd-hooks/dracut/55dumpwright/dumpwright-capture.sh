@@ -3,6 +3,8 @@
 (
   exec >/dev/console 2>&1
   if [ -e /proc/vmcore ]; then
+    # It is noticed when it is there; one that hangs its loader hangs nothing else.
+    while read -r module; do modprobe "$module"; done </etc/dumpwright-watchdogs &
     kill "$(cat /run/dumpwright-guard)"
     /usr/sbin/dumpwright supervise
     echo "dumpwright: the supervisor ended with status $?; rebooting"

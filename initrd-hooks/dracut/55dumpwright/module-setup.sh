@@ -45,7 +45,7 @@ installkernel() {
   local hostonly='' device type module
   while read -r module; do
     instmods "$module"
-  done < <(dumpwright_target_modules)
+  done < <(dumpwright_target_modules && dumpwright_watchdog_modules)
   while read -r device; do
     type=$(blkid -o value -s TYPE "$device")
     case $type in
@@ -67,9 +67,11 @@ install() {
   local key file devices
   inst_binary "$DUMPWRIGHT_EXECUTABLE" /usr/sbin/dumpwright
   inst_simple "$DUMPWRIGHT_CONFIG" /etc/dumpwright.conf
-  # udev loads the drivers: there is no list of them for dumpwright.
-  mkdir -p "$initdir/lib/modules"
+  # udev loads the drivers: there is no list of them for dumpwright. But it finds nothing that ipmi_watchdog is for, and
+  # distributions tell it to leave watchdogs alone.
+  mkdir -p "$initdir/lib/modules" "$initdir/etc"
   : >"$initdir/lib/modules/modules.list"
+  dumpwright_watchdog_modules >"$initdir/etc/dumpwright-watchdogs"
   # Without a word on the command line dracut takes away the rules that put these together.
   mapfile -t devices < <(dumpwright_devices)
   if [[ ${#devices[@]} -gt 0 ]] && grep -qE '^(lvm|raid|mpath)' < <(lsblk -sno TYPE "${devices[@]}" 2>/dev/null); then

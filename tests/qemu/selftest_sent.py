@@ -15,12 +15,13 @@ from harness.servers import DEAD_TARGET, network_cmdline, server_for
 
 BY_DHCP = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2, by DHCP from 10.0.2.2"
 STATIC = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2"
+OWN = STATIC.replace("eth0", "dump0")
 DEFAULT = "dumpwright: network: no ip= on the kernel's command line: DHCP on every interface\n"
 
 
 class SentTest(unittest.TestCase):
     def test_each_way_proves_itself_and_no_other(self) -> None:
-        consoles = {"dhcp": BY_DHCP, "static": STATIC, "": DEFAULT + BY_DHCP}
+        consoles = {"dhcp": BY_DHCP, "static": STATIC, "own": OWN, "": DEFAULT + BY_DHCP}
         for wanted in consoles:
             for there, console in consoles.items():
                 with self.subTest(wanted=wanted, there=there):

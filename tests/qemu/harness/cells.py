@@ -42,7 +42,9 @@ class Cell:
     disk_mib: int = 0  # of that disk; 0: with room for all of the memory, twice
     # "ssh", "nfs3" or "nfs4": a server on this machine receives the dump, not the disk; see harness/servers.py.
     server: str = ""
-    ip: str = ""  # with server: how the capture kernel gets its address, "static" or "dhcp"; empty: by default
+    # With server: how the capture kernel gets its address, "static" or "dhcp", or for a guest that is a whole system "own":
+    # as dumpwright-kdump finds the system's own network; empty: by default.
+    ip: str = ""
     # The dump's disk stops answering in the middle, and the machine has a hardware watchdog: see harness/stuck.py.
     watchdog: bool = False
     failure: str = ""  # what goes wrong with the target: see harness/failing.py
@@ -217,12 +219,12 @@ CELLS: tuple[Cell, ...] = (
     _installed("initramfs-tools", guest="trixie"),
     _installed("dracut", guest="trixie"),
     _installed("initramfs-tools", to="raw"),
-    _installed("initramfs-tools", guest="trixie", to="ssh", ip="dhcp"),
+    _installed("initramfs-tools", guest="trixie", to="ssh"),
     _installed("dracut", to="xfs"),
-    _installed("dracut", guest="trixie", to="nfs4"),
+    _installed("dracut", guest="trixie", to="nfs4", ip="own"),
     _installed("dracut-systemd", crashkernel="256M"),
     _installed("dracut-systemd", guest="trixie", crashkernel="256M"),
-    _installed("standalone", to="nfs3", ip="static"),
+    _installed("standalone", to="nfs3", ip="own"),
     # dumpwright-kdump gives the capture kernel three of four CPUs, and one of them is not the boot CPU.
     _installed("standalone", name="installed-three-cpus", cpus=4, panic_cpu=2, crashkernel="192M", capture_cpus=3,
                capture_cmdline=("loglevel=7",)),

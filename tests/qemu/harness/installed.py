@@ -13,6 +13,7 @@ from harness.compile import guest_program
 from harness.cpio import Archive
 from harness.initrds import DUMP_UUID, Kernel, add_busybox, add_modules, fill_with_guest_load
 from harness.machine import MARK, PANIC_MARK, Machine
+from harness.sent import ADDRESS
 from harness.servers import Server, network_cmdline
 
 # The root file system of fetch-guest.
@@ -32,6 +33,7 @@ mkdir -p "$2/usr/lib/modules" "$2/boot"
 cp -a "$5/lib/modules/$6" "$2/usr/lib/modules/"
 cp -L "$5"/boot/*"$6" "$2/boot/"
 chroot "$2" systemctl enable --quiet dumpwright-kdump.service dumpwright-test.service
+if [ -e "$2/etc/systemd/system/test-network.service" ]; then chroot "$2" systemctl enable --quiet test-network.service; fi
 umount "$2"
 """
 
@@ -46,6 +48,18 @@ TTYPath=/dev/console
 [Install]
 WantedBy=multi-user.target
 """
+
+# The system's own network, before dumpwright-kdump looks at it.
+_NETWORK_UNIT = """[Unit]
+Wants=systemd-udev-settle.service
+After=systemd-udev-settle.service
+Before=dumpwright-kdump.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'cd /sys/class/net && set -- e* && ip link set "$$1" up && ip address add ADDRESS dev "$$1"'
+[Install]
+WantedBy=multi-user.target
+""".replace("ADDRESS", ADDRESS)
 
 
 def make_root_disk(cell: Cell, work: Path) -> Path:
@@ -91,6 +105,8 @@ def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
     state.mkdir(parents=True)
     (tree / "etc/systemd/system").mkdir(parents=True)
     (tree / "etc/systemd/system/dumpwright-test.service").write_text(_UNIT)
+    if cell.ip == "own":
+        (tree / "etc/systemd/system/test-network.service").write_text(_NETWORK_UNIT)
     (tree / "etc/dumpwright.conf").write_text(_config(cell, server, tree / FILES))
     (tree / "etc/dumpwright.conf").chmod(0o600)
     shutil.copy(HERE / "guest/crash-guest", state)

@@ -22,7 +22,8 @@ def judge_network(cell: Cell, console: str) -> list[str]:
     lines = [line for line in console.splitlines() if "dumpwright: network: " in line and ADDRESS in line]
     if not lines:
         return [f"the capture kernel had no address {ADDRESS}"]
-    wrong = [f"not {cell.ip or 'by DHCP'}: {line}" for line in lines if ("by DHCP" in line) != (cell.ip != "static")]
+    wrong = [f"not {cell.ip or 'by DHCP'}: {line}" for line in lines
+             if ("by DHCP" in line) != (cell.ip in ("", "dhcp")) or (" dump0 (" in line) != (cell.ip == "own")]
     if ("no ip= on the kernel's command line" in console) != (cell.ip == ""):
         wrong.append("it does not say what it does without ip=, or says so with it")
     return wrong

@@ -37,7 +37,8 @@ class Server:
 
 
 def network_cmdline(cell: Cell) -> tuple[str, ...]:
-    return {"": (), "dhcp": ("ip=dhcp",), "static": (STATIC_IP,)}[cell.ip]
+    """What the cell itself says: `own` is dumpwright-kdump's to find out."""
+    return {"": (), "own": (), "dhcp": ("ip=dhcp",), "static": (STATIC_IP,)}[cell.ip]
 
 
 def _describe(cell: Cell, folder: Path) -> Server:

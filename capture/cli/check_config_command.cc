@@ -1,7 +1,5 @@
 #include "capture/cli/check_config_command.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "capture/cli/config.h"
+#include "capture/cli/config_files.h"
 #include "capture/cli/end_with_options.h"
 #include "capture/cli/exit_status.h"
 #include "capture/cli/saving.h"
@@ -24,7 +23,8 @@ constexpr const char* kHelp =
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
     "  --initrd  it is for the standalone initrd: every target must be a device\n"
     "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://), and the files\n"
-    "            that ssh_key and ssh_known_hosts name have to be fit to be used\n"
+    "            that ssh_key and ssh_known_hosts name have to be fit to be used, with a key\n"
+    "            of each SSH server\n"
     "For scripts, instead of problems:\n"
     "  --get KEY the value that it gives KEY, or nothing; targets one per line\n"
     "  --devices of each target on a device: the device's path and the target\n"
@@ -127,19 +127,14 @@ bool check_targets(const char* path, std::string_view text, const Config& config
   return good;
 }
 
-// A file that the initrd will hold at the same path.
-Status check_packed_file(const std::string& file, bool secret) {
-  struct stat about {};
-  if (!file.starts_with('/') || file.find("/../") != file.npos || file.ends_with("/.."))
-    return Error(ErrorKind::kUsage, "is no absolute path without '..'").on(file);
-  if (::stat(file.c_str(), &about) != 0) return Error::from_errno("cannot be used").on(file);
-  if (!S_ISREG(about.st_mode)) return Error(ErrorKind::kUsage, "is not a file").on(file);
-  if (about.st_size == 0) return Error(ErrorKind::kUsage, "is empty").on(file);
-  if (secret && (about.st_mode & 077) != 0)
-    return Error(ErrorKind::kUsage, "may be read by others than its owner")
-        .on(file)
-        .hint("chmod 600 it; if others have read it, make a new key");
-  return {};
+bool check_servers_are_known(const char* path, std::string_view text, const Config& config) {
+  bool good = true;
+  for (const ConfigValue& target : config_values(text, "target")) {
+    auto address = parse_target_address(target.value);
+    if (!address.ok()) continue;
+    good = tell(path, target.line, check_server_is_known(*address, config.ssh_known_hosts)) && good;
+  }
+  return good;
 }
 
 bool is_ssh(const std::string& target) {
@@ -151,9 +146,10 @@ bool check_files(const char* path, std::string_view text, const Config& config) 
   if (std::ranges::none_of(config.targets, is_ssh)) return true;
   bool good = true;
   for (const ConfigValue& file : config_values(text, "ssh_key"))
-    good = tell(path, file.line, check_packed_file(file.value, true)) && good;
+    good = tell(path, file.line, check_key_file(file.value)) && good;
   for (const ConfigValue& file : config_values(text, "ssh_known_hosts"))
-    good = tell(path, file.line, check_packed_file(file.value, false)) && good;
+    good = tell(path, file.line, check_known_hosts(file.value)) &&
+           check_servers_are_known(path, text, config) && good;
   return good;
 }
 

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "tests/unit/support/process.h"
 #include "tests/unit/support/temp_dir.h"
 
@@ -32,9 +34,14 @@ Answer check(const std::string& config, std::vector<std::string> options = {}) {
   return answer;
 }
 
-// A key that is a list of known hosts too.
+void make_key(const std::string& file, const char* passphrase = "") {
+  test::Outcome made = test::run({"/usr/bin/env", "ssh-keygen", "-q", "-t", "ed25519", "-C", "test",
+                                  "-N", passphrase, "-f", file});
+  REQUIRE_MESSAGE(made.status == 0, made.err);
+}
+
 std::string files_in(const test::TempDir& folder) {
-  return "ssh_key " + (folder / "key") + "\nssh_known_hosts " + (folder / "key") + "\n";
+  return "ssh_key " + (folder / "key") + "\nssh_known_hosts " + (folder / "known") + "\n";
 }
 
 bool has(const std::string& text, const char* part) { return text.find(part) != text.npos; }
@@ -107,8 +114,9 @@ TEST_CASE("check-config: for the initrd a target may be a partition or on a serv
       "target raw:/dev/vdb1\ntarget nfs://192.0.2.1/export/crash?version=3\n"
       "target ssh://crash@server.example:2222/var/crash\n";
   test::TempDir folder;
-  test::write_file(folder / "key", "x");
-  CHECK(::chmod((folder / "key").c_str(), 0600) == 0);
+  make_key(folder / "key");
+  test::write_file(folder / "known",
+                   "[server.example]:2222 " + test::read_file(folder / "key.pub"));
   Answer answer = check(config + files_in(folder), {"--initrd"});
   CHECK(answer.status == 0);
   answer = check(config, {"--initrd"});
@@ -117,7 +125,7 @@ TEST_CASE("check-config: for the initrd a target may be a partition or on a serv
   CHECK(has(answer.lines[0], "set ssh_key"));
 }
 
-TEST_CASE("check-config: for the initrd the files that SSH needs have to be there") {
+TEST_CASE("check-config: for the initrd the files that SSH needs have to be there, and fit") {
   const std::string target = "target dev:LABEL=a:/b\ntarget ssh://crash@server.example/var/crash\n";
   test::TempDir folder;
   std::string key = folder / "key";
@@ -126,24 +134,75 @@ TEST_CASE("check-config: for the initrd the files that SSH needs have to be ther
     Answer answer = check(target + files, {"--initrd"});
     CHECK(answer.status == 2);
     REQUIRE(!answer.lines.empty());
+    INFO(answer.lines[0]);
     CHECK(answer.lines[0].starts_with(std::to_string(line) + ": "));
     CHECK(has(answer.lines[0], says));
     CHECK(check(target + files).status == 0);
   };
   refused(3, "No such file", files_in(folder));
   test::write_file(key, "");
-  refused(3, "is empty", files_in(folder));
-  test::write_file(key, "x");
-  CHECK(::chmod(key.c_str(), 0640) == 0);
-  refused(3, "may be read by others", files_in(folder));
   CHECK(::chmod(key.c_str(), 0600) == 0);
+  refused(3, "not a private SSH key", files_in(folder));
+  std::filesystem::remove(key);
+  make_key(key);
+  std::string public_key = test::read_file(key + ".pub");
+  test::write_file(folder / "known", "server.example " + public_key);
   CHECK(check(target + files_in(folder), {"--initrd"}).status == 0);
+  make_key(folder / "locked", "secret");
+  const std::string known = "ssh_known_hosts " + (folder / "known") + "\n";
+  refused(3, "has a passphrase", "ssh_key " + (folder / "locked") + "\n" + known);
+  CHECK(::chmod((key + ".pub").c_str(), 0600) == 0);
+  refused(3, "not a private SSH key", "ssh_key " + key + ".pub\n" + known);
   refused(4, "No such file", "ssh_key " + key + "\nssh_known_hosts /no/such\n");
-  refused(4, "is not a file", "ssh_key " + key + "\nssh_known_hosts /etc\n");
+  refused(4, "Is a directory", "ssh_key " + key + "\nssh_known_hosts /etc\n");
   refused(4, "absolute path", "ssh_key " + key + "\nssh_known_hosts known\n");
-  refused(3, "'..'", "ssh_key " + folder.path() + "/../x\nssh_known_hosts " + key + "\n");
+  refused(3, "'..'", "ssh_key " + folder.path() + "/../x\n" + known);
+  CHECK(::chmod(key.c_str(), 0640) == 0);
+  refused(3, "others than the owner", files_in(folder));
   // Without a target that needs them, they are not looked at.
   CHECK(check("target raw:/dev/vdb\nssh_key /no/such\n", {"--initrd"}).status == 0);
+}
+
+TEST_CASE("check-config: for the initrd each SSH server has to be a known host") {
+  test::TempDir folder;
+  make_key(folder / "key");
+  std::string public_key = test::read_file(folder / "key.pub");
+  auto check_known = [&](const std::string& hosts, const std::string& known) {
+    test::write_file(folder / "known", known);
+    return check("target nfs://other.example/x\n" + hosts + files_in(folder), {"--initrd"});
+  };
+  const std::string hosts =
+      "target ssh://u@Server.example/x\ntarget ssh://u@[2001:db8::1]:2222/x\n";
+  const std::string first = "server.example " + public_key;
+  const std::string second = "[2001:db8::1]:2222 " + public_key;
+  CHECK(check_known(hosts, "# both\n\n" + first + second).status == 0);
+  CHECK(check_known(hosts, "server.example,[2001:db8::1]:2222 " + public_key).status == 0);
+  CHECK(check_known(hosts, "* " + public_key).status == 0);
+  auto refused = [&](const std::string& known, size_t lines, const char* line, const char* says) {
+    CAPTURE(known);
+    Answer answer = check_known(hosts, known);
+    CHECK(answer.status == 2);
+    REQUIRE(answer.lines.size() == lines);
+    INFO(answer.lines[0]);
+    CHECK(answer.lines[0].starts_with(line));
+    CHECK(has(answer.lines[0], says));
+  };
+  refused("", 2, "2: ", "has no key in ssh_known_hosts");
+  refused(first, 1, "3: ", "ssh://u@[2001:db8::1]:2222/x");
+  // Another port is another server.
+  refused(first + "2001:db8::1 " + public_key, 1, "3: ", "has no key");
+  refused(second, 1, "2: ", "ssh://u@Server.example/x");
+  refused("@cert-authority " + first + second, 1, "2: ", "has no key");
+  refused(first + second + "server.example ssh-ed25519 AAAA\n", 1, "2: ", "known:3: this is not a");
+  refused("@revoked " + first, 1, "5: ", "@revoked");
+
+  test::write_file(folder / "known", first + second);
+  REQUIRE(test::run({"/usr/bin/env", "ssh-keygen", "-q", "-H", "-f", folder / "known"}).status ==
+          0);
+  std::string hashed = test::read_file(folder / "known");
+  CHECK(hashed.starts_with("|1|"));
+  CHECK(check_known(hosts, hashed).status == 0);
+  CHECK(check_known("target ssh://u@third.example/x\n", hashed).status == 2);
 }
 
 TEST_CASE("check-config: a target that stands there twice") {

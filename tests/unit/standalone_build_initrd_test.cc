@@ -124,7 +124,8 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
   kernel.depmod();
   kernel.write("etc/hosts", "192.0.2.1 server\n");
   REQUIRE(kernel.run("ssh-keygen -q -t ed25519 -N '' -f " + kernel.root + "/id") == 0);
-  kernel.write("known", "server ssh-ed25519 AAAA\n");
+  const std::string known = "server " + read_file(kernel.root + "/id.pub");
+  kernel.write("known", known);
   const std::string ssh = "target ssh://crash@server/var/crash # over there\n";
   const std::string files =
       "ssh_key " + kernel.root + "/id\n  ssh_known_hosts\t" + kernel.root + "/known # all\n";
@@ -136,7 +137,7 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
   INFO(kernel.messages());
   REQUIRE(build("") == 0);
   CHECK(packed(kernel.root.substr(1) + "/id") == read_file(kernel.root + "/id"));
-  CHECK(packed(kernel.root.substr(1) + "/known") == "server ssh-ed25519 AAAA\n");
+  CHECK(packed(kernel.root.substr(1) + "/known") == known);
   CHECK(packed("etc/hosts") == "192.0.2.1 server\n");
   CHECK(packed("lib/modules/modules.list") == "virtio_blk.ko\nvirtio_net.ko\n");
   CHECK((std::filesystem::status(kernel.root + "/out").permissions() &
@@ -153,9 +154,9 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
                  "target nfs://localhost:2049/export\ntarget nfs://192.0.2.1/export\n"
                  "target nfs://[2001:db8::1]/export\ntarget nfs://no.such.invalid/x\n");
     REQUIRE(build("") == 0);
-    std::string known = packed("etc/hosts.known");
-    CHECK(known.find("127.0.0.1 localhost\n") != std::string::npos);
-    CHECK(known.find("192.0.2.1") == std::string::npos);
+    std::string addresses = packed("etc/hosts.known");
+    CHECK(addresses.find("127.0.0.1 localhost\n") != std::string::npos);
+    CHECK(addresses.find("192.0.2.1") == std::string::npos);
     CHECK(kernel.said("no.such.invalid cannot be resolved now"));
   }
   SUBCASE("a local target needs no network, unless the command line's will") {
@@ -174,9 +175,9 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
     REQUIRE(kernel.run("ssh-keygen -q -t ed25519 -N secret -f " + kernel.root + "/locked") == 0);
     const std::pair<std::string, const char*> wrong[] = {
         {"ssh_key /no/such/key\nssh_known_hosts " + kernel.root + "/known\n",
-         "ssh.conf:2: /no/such/key: cannot be used: No such file"},
+         "ssh.conf:2: /no/such/key: cannot read the SSH key: No such file"},
         {"ssh_key " + kernel.root + "/id\nssh_known_hosts /no/hosts\n",
-         "ssh.conf:3: /no/hosts: cannot be used: No such file"},
+         "ssh.conf:3: /no/hosts: cannot read the known_hosts file: No such file"},
         {"ssh_key id\nssh_known_hosts " + kernel.root + "/known\n", "absolute path"},
         {"ssh_key " + kernel.root + "/../id\nssh_known_hosts /x\n", "absolute path"},
         {"ssh_key " + kernel.root + "/locked\nssh_known_hosts " + kernel.root + "/known\n",

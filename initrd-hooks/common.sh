@@ -39,8 +39,7 @@ dumpwright_builder_options() {
   fi
   [ -x "$DUMPWRIGHT_EXECUTABLE" ] || dumpwright_die "cannot run $DUMPWRIGHT_EXECUTABLE"
   DUMPWRIGHT_EXECUTABLE=$(realpath "$DUMPWRIGHT_EXECUTABLE")
-  dumpwright_check_config
-  DUMPWRIGHT_CONFIG=$(realpath "$DUMPWRIGHT_CONFIG")
+  dumpwright_prepare
   export DUMPWRIGHT_EXECUTABLE DUMPWRIGHT_CONFIG DUMPWRIGHT_COMMON
 }
 
@@ -58,9 +57,22 @@ dumpwright_check_config() {
   esac
 }
 
+# Checks the configuration, makes the folder $work, which goes away with the shell as $new_output does, and puts the
+# configuration there as the initrd is to have it. From here on DUMPWRIGHT_CONFIG is that.
+dumpwright_prepare() {
+  dumpwright_check_config
+  new_output=''
+  work=$(mktemp -d)
+  trap 'rm -rf "$work" ${new_output:+"$new_output"}' EXIT
+  [ -n "$DUMPWRIGHT_CONFIG" ] || return 0
+  dumpwright_config --packed >"$work/dumpwright.conf"
+  DUMPWRIGHT_CONFIG=$work/dumpwright.conf
+}
+
 # dumpwright_publish NEW OUTPUT: the initrd, which may hold a key, in one step.
 dumpwright_publish() {
   chmod 600 "$1"
   sync "$1"
   mv -f "$1" "$2"
+  new_output=''
 }

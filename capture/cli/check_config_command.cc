@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,16 +21,17 @@ namespace dw {
 namespace {
 
 constexpr const char* kHelp =
-    "usage: dumpwright check-config [--initrd | --get KEY | --devices | --hosts] FILE\n"
+    "usage: dumpwright check-config [--initrd | --get KEY | --devices | --hosts | --packed] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
-    "  --initrd  it is for the standalone initrd: every target must be a device\n"
-    "            (dev:...:/DIR or raw:/dev/X) or on a server (ssh://, nfs://), and the files\n"
+    "  --initrd  it is for an initrd: every target must be a device (dev:...:/DIR, raw:/dev/X),\n"
+    "            on a server (ssh://, nfs://), or a directory on ext4 or xfs, and the files\n"
     "            that ssh_key and ssh_known_hosts name have to be fit to be used, with a key\n"
     "            of each SSH server\n"
     "For scripts, instead of problems:\n"
     "  --get KEY the value that it gives KEY, or nothing; targets one per line\n"
     "  --devices of each target on a device: the device's path and the target\n"
     "  --hosts   the names and addresses of the targets' servers\n"
+    "  --packed  the file as an initrd is to have it: directories of this machine as dev:UUID=...\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
 
 struct Options {
@@ -36,6 +39,7 @@ struct Options {
   std::string_view get;  // a key
   bool devices = false;
   bool hosts = false;
+  bool packed = false;
   bool for_initrd = false;
   bool help = false;
 };
@@ -60,6 +64,8 @@ Result<Options> parse_options(std::span<const char* const> arguments) {
       options.devices = true;
     } else if (argument == "--hosts") {
       options.hosts = true;
+    } else if (argument == "--packed") {
+      options.packed = true;
     } else if (argument == "--get") {
       DW_ASSIGN(options.get, key_behind(arguments, i++));
     } else if (argument.starts_with('-')) {
@@ -115,13 +121,33 @@ bool tell(const char* path, uint64_t line, const Status& status) {
   return false;
 }
 
+// The same for all ways to write a target's device.
+std::string place_of(const std::string& target, const InitrdTargets& initrd) {
+  std::string device = initrd.device(target);
+  if (device.empty()) return target;
+  size_t directory = target.find(":/", std::strlen("dev:"));
+  return target.starts_with("raw:") ? device : device + target.substr(directory);
+}
+
+// Finds a place among the others, and puts it there.
+Status check_for_initrd(const std::string& target, const InitrdTargets& initrd,
+                        std::vector<std::string>& places) {
+  DW_ASSIGN(std::string resolved, initrd.resolve(target));
+  std::string place = place_of(resolved, initrd);
+  if (std::ranges::find(places, place) != places.end())
+    return Error(ErrorKind::kUsage, "is the same as a target above").on(target);
+  places.push_back(std::move(place));
+  return {};
+}
+
 // Returns whether all is well; prints what is not.
 bool check_targets(const char* path, std::string_view text, const Config& config,
                    const InitrdTargets* initrd) {
   bool good = true;
+  std::vector<std::string> places;
   for (const ConfigValue& target : config_values(text, "target")) {
     Status status = check_target(config, target.value);
-    if (status.ok() && initrd != nullptr) status = initrd->check(target.value);
+    if (status.ok() && initrd != nullptr) status = check_for_initrd(target.value, *initrd, places);
     good = tell(path, target.line, status) && good;
   }
   return good;
@@ -176,12 +202,37 @@ void print_hosts(std::string_view text) {
   }
 }
 
-// Whether the options ask for that, and not for problems.
-bool print_for_scripts(const Options& options, std::string_view text, const InitrdTargets& initrd) {
+// Line by line, so that problems have the same numbers in it. Whether all targets could be
+// resolved.
+bool print_packed(const char* path, std::string_view text, const InitrdTargets& initrd) {
+  std::vector<ConfigValue> targets = config_values(text, "target");
+  auto next = targets.begin();
+  bool good = true;
+  for (uint64_t number = 1; !text.empty(); ++number) {
+    std::string line(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (next != targets.end() && next->line == number) {
+      auto target = initrd.resolve(next->value);
+      good = tell(path, number, target.ok() ? Status() : target.error()) && good;
+      if (target.ok() && *target != next->value) line = "target " + *target;
+      ++next;
+    }
+    line += '\n';
+    std::fwrite(line.data(), 1, line.size(), stdout);
+  }
+  return good;
+}
+
+// Nothing: the options ask for problems instead.
+std::optional<int> print_for_scripts(const Options& options, std::string_view text,
+                                     const InitrdTargets& initrd) {
   if (!options.get.empty()) print_values(text, options.get);
   if (options.devices) print_devices(text, initrd);
   if (options.hosts) print_hosts(text);
-  return !options.get.empty() || options.devices || options.hosts;
+  if (options.packed && !print_packed(options.path, text, initrd)) return kExitUsage;
+  if (options.get.empty() && !options.devices && !options.hosts && !options.packed)
+    return std::nullopt;
+  return kExitComplete;
 }
 
 }  // namespace
@@ -194,7 +245,7 @@ int check_config_command(std::span<const char* const> arguments, const InitrdTar
     print_error(text.error());
     return kExitNothing;
   }
-  if (print_for_scripts(*options, *text, initrd)) return kExitComplete;
+  if (std::optional<int> status = print_for_scripts(*options, *text, initrd)) return *status;
   Config config;
   auto problems = apply_config(config, *text);
   for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);

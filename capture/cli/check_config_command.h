@@ -11,8 +11,8 @@ namespace dw {
 
 // What is known of targets by whoever makes initrds.
 struct InitrdTargets {
-  // Whether it can be used in one.
-  Status (*check)(std::string_view target);
+  // As one is to have it: a directory of this machine as its device. An error if it cannot be used.
+  Result<std::string> (*resolve)(std::string_view target);
   // The path by which udev calls its device; empty: it is on none.
   std::string (*device)(std::string_view target);
 };

@@ -20,6 +20,7 @@
 #include "capture/target/address.h"
 #include "initrd-hooks/standalone/device.h"
 #include "initrd-hooks/standalone/init.h"
+#include "initrd-hooks/standalone/mounted_directory.h"
 
 namespace dw {
 namespace {
@@ -42,14 +43,15 @@ int usage() {
   return kExitUsage;
 }
 
-Status check_for_initrd(std::string_view target) {
+Result<std::string> target_in_initrd(std::string_view target) {
   if (is_device_target(target)) {
-    auto parsed = parse_device_target(target);
-    return parsed.ok() ? Status() : parsed.error();
+    DW_TRY(parse_device_target(target));
+    return std::string(target);
   }
   DW_ASSIGN(TargetAddress address, parse_target_address(target));
-  if (is_on_network(address.kind) || address.kind == TargetKind::kRaw) return {};
-  return Error(ErrorKind::kUsage, "cannot be used in the initrd, whose files are lost")
+  if (address.kind == TargetKind::kDirectory) return device_target_of(address.path, {});
+  if (address.kind != TargetKind::kStdout) return std::string(target);
+  return Error(ErrorKind::kUsage, "cannot be used in the initrd")
       .on(target)
       .hint("use dev:UUID=U:/DIR, raw:/dev/X, ssh:// or nfs://");
 }
@@ -84,7 +86,7 @@ int run_command(std::span<const char* const> arguments) {
   if (command == "verify") return verify_command(rest);
   if (command == "convert") return convert_command(rest);
   if (command == "check-config")
-    return check_config_command(rest, {.check = check_for_initrd, .device = device_in_initrd});
+    return check_config_command(rest, {.resolve = target_in_initrd, .device = device_in_initrd});
   if (command == "bench") return bench_command(rest);
   if (command == "supervise") return supervise_command(rest, {.capture = capture_for_init});
   if (command == "version" || command == "--version") {

@@ -100,13 +100,6 @@ bool worth_reading(const DevicePlaces& places, const std::string& name) {
   return sysfs_number(places.sysfs_block + "/" + name + "/size") > 0;
 }
 
-Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
-  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  std::vector<std::byte> head(kProbeBytes);
-  DW_ASSIGN(size_t size, read_up_to_at(device.get(), head, 0));
-  return probe_superblock(Bytes(head).first(size));
-}
-
 Status refuse_raid_member(const std::string& path) {
   DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
   if (is_raid_member(device.get())) return raid_member_error(path);
@@ -260,6 +253,13 @@ std::string udev_path(const DeviceTarget& target) {
       return "/dev/disk/by-partuuid/" + lower_case(target.name);
   }
   return target.name;
+}
+
+Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
+  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
+  std::vector<std::byte> head(kProbeBytes);
+  DW_ASSIGN(size_t size, read_up_to_at(device.get(), head, 0));
+  return probe_superblock(Bytes(head).first(size));
 }
 
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,

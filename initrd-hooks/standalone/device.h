@@ -6,6 +6,7 @@
 // Thread safety: called from one thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,9 @@ struct FoundDevice {
   std::string path;
   FileSystem file_system;
 };
+
+// What the device at `path` holds, if it is one that we mount.
+Result<std::optional<FileSystem>> read_file_system(const std::string& path);
 
 // Where to look; a test has folders of its own.
 struct DevicePlaces {

@@ -78,15 +78,42 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("check-config: for the initrd every target is a device") {
-  const char* config = "target dev:UUID=ab-cd:/crash\ntarget /var/crash\ntarget dev:nonsense\n";
+TEST_CASE("check-config: for the initrd every target can be mounted there") {
+  const char* config = "target dev:UUID=ab-cd:/crash\ntarget /proc/x\ntarget dev:nonsense\n";
   CHECK(check(config).status == 0);
   Answer answer = check(config, {"--initrd"});
   CHECK(answer.status == 2);
   REQUIRE(answer.lines.size() == 2);
-  CHECK(answer.lines[0].starts_with("2: /var/crash"));
-  CHECK(has(answer.lines[0], "dev:UUID="));
+  CHECK(answer.lines[0].starts_with("2: /proc/x (proc): lies on a file system"));
   CHECK(answer.lines[1].starts_with("3: dev:nonsense"));
+  CHECK(check("format stream\ntarget -\n", {"--initrd"}).status == 2);
+}
+
+TEST_CASE("check-config: for the initrd a device that is written in two ways is the same") {
+  Answer answer = check(
+      "target dev:UUID=AB:/x\ntarget dev:UUID=AB:/y\ntarget dev:/dev/disk/by-uuid/ab:/x\n"
+      "target raw:/dev/vdb\ntarget raw:/dev/vdb?overwrite=yes\n",
+      {"--initrd"});
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 2);
+  CHECK(
+      answer.lines[0].starts_with("3: dev:/dev/disk/by-uuid/ab:/x: is the same as a target above"));
+  CHECK(answer.lines[1].starts_with("5: raw:/dev/vdb?overwrite=yes: "));
+}
+
+TEST_CASE("check-config: what an initrd is to have") {
+  test::TempDir folder;
+  std::string path = folder / "dumpwright.conf";
+  const std::string text =
+      "# here\n\ntarget  dev:UUID=AB:/x # first\n  odd line\ndump_level 1\ntarget raw:/dev/vdb";
+  test::write_file(path, text);
+  test::Outcome outcome = test::dumpwright({"check-config", "--packed", path});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out == text + "\n");
+  test::write_file(path, text + "\ntarget /proc/x\n");
+  outcome = test::dumpwright({"check-config", "--packed", path});
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err.find(":7: /proc/x (proc): lies on") != std::string::npos);
 }
 
 TEST_CASE("check-config: addresses of targets, and what servers need") {

@@ -106,10 +106,10 @@ TEST_CASE("build-initrd: a failure names its cause and leaves the old output") {
 TEST_CASE("build-initrd: a configuration with problems is refused, each of them told") {
   KernelRoot kernel;
   kernel.write("out", "old");
-  kernel.write("odd.conf", "# kdump.conf\n  target /x # here\n\npath /var/crash");
+  kernel.write("odd.conf", "# kdump.conf\n  target /proc/x # here\n\npath /var/crash");
   CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);
   CHECK(kernel.said("odd.conf:4: path: is not a known key"));
-  CHECK(kernel.said("/x: cannot be used in the initrd"));
+  CHECK(kernel.said("odd.conf:2: /proc/x (proc): lies on"));
   CHECK(kernel.said("not fit for the initrd"));
   kernel.write("odd.conf", "final_action reboto\n");
   CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/odd.conf") == 1);

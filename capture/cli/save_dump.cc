@@ -162,7 +162,8 @@ Result<Outcome> DumpSaver::go_on() {
 // there is made durable, and stays.
 Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const ResumePoint& from) {
   PageCounts counts = from.counts;
-  Progress progress(capture_->options.progress, pass_one.plan.kept_pages());
+  Progress progress(capture_->options.progress, pass_one.plan.kept_pages(), counts.total(),
+                    writer_->bytes_written());
   put_report(pass_one.counts, "saving", counts, 0);
   PlannedBits planned_bits;
   if (writer_->keeps_bitmap()) {

@@ -13,7 +13,9 @@ install(FILES initrd-hooks/kdump/dumpwright-kdump.service initrd-hooks/kdump/dum
 install(FILES initrd-hooks/kdump/98-dumpwright-kdump.rules DESTINATION lib/udev/rules.d)
 install(PROGRAMS initrd-hooks/initramfs-tools/build-initrd-initramfs-tools DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(DIRECTORY initrd-hooks/initramfs-tools/conf/ DESTINATION ${DUMPWRIGHT_LIBEXEC}/initramfs-tools USE_SOURCE_PERMISSIONS)
-install(PROGRAMS initrd-hooks/initramfs-tools/kernel-postinst DESTINATION /etc/kernel/postinst.d RENAME dumpwright)
+# Debian's kernels, and kernel-install of others: behind 50-depmod.install.
+install(PROGRAMS initrd-hooks/kdump/kernel-install DESTINATION /etc/kernel/postinst.d RENAME dumpwright)
+install(PROGRAMS initrd-hooks/kdump/kernel-install DESTINATION lib/kernel/install.d RENAME 60-dumpwright.install)
 install(PROGRAMS initrd-hooks/dracut/build-initrd-dracut initrd-hooks/dracut/build-initrd-dracut-systemd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(DIRECTORY initrd-hooks/dracut/55dumpwright DESTINATION lib/dracut/modules.d USE_SOURCE_PERMISSIONS)
 install(FILES capture/cli/man/dumpwright.8 initrd-hooks/kdump/dumpwright-kdump.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)

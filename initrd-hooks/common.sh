@@ -16,18 +16,41 @@ dumpwright_config() {
 # dumpwright_setting KEY: the value that the configuration gives it; targets one per line.
 dumpwright_setting() { dumpwright_config --get "$1"; }
 
+# dumpwright_known_addresses FILE: prints `ADDRESS NAME` for each server that the configuration calls by a name, with the
+# addresses that it has now. One that cannot be resolved now keeps those in FILE, which has the same form and may be missing.
+dumpwright_known_addresses() {
+  local name addresses address
+  dumpwright_config --hosts | while read -r name; do
+    case $name in
+      *:*) continue ;; # an address, of IPv6
+      *[!0-9.]*) ;;
+      *) continue ;;
+    esac
+    addresses=$(timeout 30 getent ahosts "$name" 2>/dev/null | awk '{ print $1 }' | sort -u || true)
+    if [ -z "$addresses" ]; then
+      [ ! -f "$1" ] || addresses=$(awk -v name="$name" '$2 == name { print $1 }' "$1")
+      echo "${0##*/}: warning: $name cannot be resolved now" \
+        "$([ -n "$addresses" ] && echo '(its last addresses are kept)' || echo '(after the crash it has to be)')" >&2
+    fi
+    for address in $addresses; do
+      echo "$address $name"
+    done
+  done
+}
+
 # The comment at the head of a script.
 dumpwright_usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '/^set/d'; }
 
 # dumpwright_builder_options OPTION...: of a builder that has the distribution's tool do the work. Sets both variables for
 # its hook, kernel_version and output.
 dumpwright_builder_options() {
-  DUMPWRIGHT_EXECUTABLE='' DUMPWRIGHT_CONFIG='' kernel_version='' output=''
+  DUMPWRIGHT_EXECUTABLE='' DUMPWRIGHT_CONFIG='' kernel_version='' output='' addresses=''
   while [ $# -ge 2 ]; do
     case $1 in
       --executable) DUMPWRIGHT_EXECUTABLE=$2 ;;
       --kernel-version) kernel_version=$2 ;;
       --config) DUMPWRIGHT_CONFIG=$2 ;;
+      --addresses) addresses=$2 ;;
       --output) output=$2 ;;
       *) dumpwright_die "unknown option $1" ;;
     esac
@@ -39,8 +62,8 @@ dumpwright_builder_options() {
   fi
   [ -x "$DUMPWRIGHT_EXECUTABLE" ] || dumpwright_die "cannot run $DUMPWRIGHT_EXECUTABLE"
   DUMPWRIGHT_EXECUTABLE=$(realpath "$DUMPWRIGHT_EXECUTABLE")
-  dumpwright_prepare
-  export DUMPWRIGHT_EXECUTABLE DUMPWRIGHT_CONFIG DUMPWRIGHT_COMMON
+  dumpwright_prepare "$addresses"
+  export DUMPWRIGHT_EXECUTABLE DUMPWRIGHT_CONFIG DUMPWRIGHT_COMMON DUMPWRIGHT_ADDRESSES
 }
 
 # The program that will read it says what is wrong with it.
@@ -57,8 +80,9 @@ dumpwright_check_config() {
   esac
 }
 
-# Checks the configuration, makes the folder $work, which goes away with the shell as $new_output does, and puts the
-# configuration there as the initrd is to have it. From here on DUMPWRIGHT_CONFIG is that.
+# dumpwright_prepare ADDRESSES: checks the configuration, makes the folder $work, which goes away with the shell as
+# $new_output does, and puts the configuration there as the initrd is to have it. From here on DUMPWRIGHT_CONFIG is that.
+# DUMPWRIGHT_ADDRESSES is a copy of the file ADDRESSES, or what dumpwright_known_addresses says.
 dumpwright_prepare() {
   dumpwright_check_config
   new_output=''
@@ -67,6 +91,8 @@ dumpwright_prepare() {
   [ -n "$DUMPWRIGHT_CONFIG" ] || return 0
   dumpwright_config --packed >"$work/dumpwright.conf"
   DUMPWRIGHT_CONFIG=$work/dumpwright.conf
+  DUMPWRIGHT_ADDRESSES=$work/hosts.known
+  if [ -n "$1" ]; then cat "$1"; else dumpwright_known_addresses ''; fi >"$DUMPWRIGHT_ADDRESSES"
 }
 
 # dumpwright_publish NEW OUTPUT: the initrd, which may hold a key, in one step.

@@ -157,7 +157,12 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
     std::string addresses = packed("etc/hosts.known");
     CHECK(addresses.find("127.0.0.1 localhost\n") != std::string::npos);
     CHECK(addresses.find("192.0.2.1") == std::string::npos);
-    CHECK(kernel.said("no.such.invalid cannot be resolved now"));
+    CHECK(kernel.said("no.such.invalid cannot be resolved now (after the crash it has to be)"));
+    // Whoever knows them, names them.
+    kernel.write("addresses", "192.0.2.9 localhost\n192.0.2.8 no.such.invalid\n");
+    REQUIRE(build("--addresses " + kernel.root + "/addresses") == 0);
+    CHECK(packed("etc/hosts.known") == read_file(kernel.root + "/addresses"));
+    CHECK_FALSE(kernel.said("cannot be resolved"));
   }
   SUBCASE("a local target needs no network, unless the command line's will") {
     kernel.write("ssh.conf", "# target ssh://a@b/c\ntarget dev:LABEL=x:/x\n" + files);

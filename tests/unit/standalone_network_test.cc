@@ -71,15 +71,20 @@ TEST_CASE("network: names that cannot be resolved are those that were known") {
   test::TempDir dir;
   Log log(-1);
   // Without the file there is nothing to do.
-  CHECK(fall_back_on_known_addresses(dir / "known", dir / "hosts", log).ok());
+  CHECK(fall_back_on_known_addresses(dir / "known", dir / "hosts", true, log).ok());
   CHECK(dir.tree().empty());
   test::write_file(dir / "known",
                    "# ADDRESS NAME\n192.0.2.1 one.invalid\n127.0.0.1 localhost\nodd\n\n"
                    "2001:db8::1 one.invalid\n192.0.2.2 two.invalid");
   test::write_file(dir / "hosts", "192.0.2.9 nine");
-  REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", log).ok());
+  REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", true, log).ok());
   CHECK(test::read_file(dir / "hosts") ==
         "192.0.2.9 nine\n192.0.2.1 one.invalid\n2001:db8::1 one.invalid\n192.0.2.2 two.invalid\n");
+  // Without a name server nobody is waited for.
+  test::write_file(dir / "known", "192.0.2.1 localhost\n");
+  test::write_file(dir / "hosts", "");
+  REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", false, log).ok());
+  CHECK(test::read_file(dir / "hosts") == "\n192.0.2.1 localhost\n");
 }
 
 TEST_CASE("network: without ip= every interface asks by DHCP") {

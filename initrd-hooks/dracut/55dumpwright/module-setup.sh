@@ -78,6 +78,7 @@ install() {
     mkdir -p "$initdir/etc/cmdline.d"
     echo 'rd.auto=1' >"$initdir/etc/cmdline.d/50-dumpwright.conf"
   fi
+  [[ ! -s $DUMPWRIGHT_ADDRESSES ]] || inst_simple "$DUMPWRIGHT_ADDRESSES" /etc/hosts.known
   for key in ssh_key ssh_known_hosts; do
     file=$(dumpwright_setting "$key")
     [[ -z $file ]] || inst_simple "$file"

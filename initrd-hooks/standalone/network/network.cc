@@ -220,7 +220,7 @@ class Network {
     }
     // Without it names are not found, which an address does not need.
     warn(write_resolver(places_.resolver, servers, domain));
-    warn(fall_back_on_known_addresses(places_.known_hosts, places_.hosts, log_));
+    warn(fall_back_on_known_addresses(places_.known_hosts, places_.hosts, !servers.empty(), log_));
     return {};
   }
 

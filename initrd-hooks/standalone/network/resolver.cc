@@ -74,7 +74,7 @@ Status write_resolver(const std::string& path, const std::vector<IpAddress>& ser
   return file.close();
 }
 
-Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts,
+Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts, bool ask,
                                     const Log& log) {
   if (::access(known.c_str(), F_OK) != 0) return {};
   DW_ASSIGN(std::string text, read_text_file(known.c_str(), kMaxKnownBytes));
@@ -82,7 +82,8 @@ Status fall_back_on_known_addresses(const std::string& known, const std::string&
   std::string more;
   for (const auto& [address, name] : parse_known(text)) {
     // Once: each try may take seconds.
-    if (!resolved.contains(name) && resolved.size() < kMaxNames) resolved[name] = resolves(name);
+    if (ask && !resolved.contains(name) && resolved.size() < kMaxNames)
+      resolved[name] = resolves(name);
     if (resolved[name]) continue;
     log.say("network: %s is not resolved; it was %s when the initrd was built", name.c_str(),
             address.c_str());

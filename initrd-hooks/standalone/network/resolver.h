@@ -24,9 +24,10 @@ Status write_resolver(const std::string& path, const std::vector<IpAddress>& ser
                       const std::string& domain);
 
 // Of the names in the file `known` (as /etc/hosts has them: ADDRESS NAME), those that cannot be
-// resolved now are added to the file `hosts`, with a word about it. Without the file there is
-// nothing to do. Each name may take as long as the C library waits for its servers.
-Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts,
+// resolved now are added to the file `hosts`, with a word about it; with `ask` false, there is no
+// name server, all of them. Without the file there is nothing to do. Each name may take as long as
+// the C library waits for its servers.
+Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts, bool ask,
                                     const Log& log);
 
 }  // namespace dw

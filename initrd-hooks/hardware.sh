@@ -69,11 +69,12 @@ dumpwright_target_modules() {
   done | dumpwright_modules
 }
 
-# dumpwright_card_modules: of this machine's network cards.
+# dumpwright_card_modules: of this machine's network cards, but not of those for Wi-Fi, which bring much firmware and which
+# nobody sets up.
 dumpwright_card_modules() {
   local card
-  for card in "${DUMPWRIGHT_ROOT-}"/sys/class/net/*/device; do
-    [ ! -e "$card" ] || dumpwright_chain "$(realpath "$card")"
+  for card in "${DUMPWRIGHT_ROOT-}"/sys/class/net/*; do
+    [ ! -e "$card/device" ] || [ -e "$card/phy80211" ] || dumpwright_chain "$(realpath "$card/device")"
   done | dumpwright_modules
 }
 

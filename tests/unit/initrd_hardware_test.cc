@@ -319,6 +319,22 @@ TEST_CASE("initrd: the drivers of watchdogs, and of what makes their devices") {
   CHECK(machine.messages() == "i2c_i801\niTCO_wdt\nipmi_si\nipmi_watchdog\n");
 }
 
+TEST_CASE("initrd: the drivers of network cards, but not of Wi-Fi") {
+  Machine machine;
+  machine.add_module("port_card", {"alias=pci:v00008086d1*"});
+  machine.add_module("wifi_card", {"alias=pci:v00008086d2*"});
+  machine.depmod();
+  machine.add_device("pci0000:00/0000:00:03.0", "pci:v00008086d1", "port_card");
+  machine.add_device("pci0000:00/0000:00:04.0", "pci:v00008086d2", "wifi_card");
+  machine.link("sys/class/net/port0/device", "sys/devices/pci0000:00/0000:00:03.0");
+  machine.link("sys/class/net/wlan0/device", "sys/devices/pci0000:00/0000:00:04.0");
+  machine.write("sys/class/net/wlan0/phy80211/index", "0\n");
+  REQUIRE(machine.build_for("nfs://192.0.2.1/x") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nport_card.ko\n");
+  REQUIRE(machine.build_for("raw:/dev/sda") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\n");
+}
+
 TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   Machine machine;
   machine.add_watchdog();

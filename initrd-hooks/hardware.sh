@@ -43,12 +43,13 @@ dumpwright_block_chain() {
   dumpwright_chain "$1"
 }
 
-# dumpwright_drivers FOLDER: the modules that may drive this one device: what its alias stands for, and what drives it now.
+# dumpwright_drivers FOLDER: the modules that may drive this one device: what drives it now, which is to be loaded first, and
+# what its alias stands for.
 dumpwright_drivers() {
   {
-    [ ! -r "$1/modalias" ] || dumpwright_modprobe -R "$(cat "$1/modalias")" 2>/dev/null || :
     [ ! -e "$1/driver/module" ] || basename "$(realpath "$1/driver/module")"
-  } | tr - _ | sort -u
+    [ ! -r "$1/modalias" ] || dumpwright_modprobe -R "$(cat "$1/modalias")" 2>/dev/null || :
+  } | tr - _
 }
 
 # dumpwright_modules: of the folders on standard input, those that the kernel has, each once.

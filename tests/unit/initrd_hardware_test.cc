@@ -114,6 +114,11 @@ TEST_CASE("initrd: the drivers of all that a target hangs on") {
   CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\n");
   REQUIRE(machine.build_for("raw:/dev/sda") == 0);
   CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\n");
+  // What drives it now comes before others that could.
+  machine.add_module("a_card", {"alias=pci:v00001000d*"});
+  machine.depmod();
+  REQUIRE(machine.build_for("raw:/dev/sda") == 0);
+  CHECK(machine.list() == "sd_mod.ko\nraid_class.ko\nraid_card.ko\na_card.ko\n");
   // Of a server none.
   REQUIRE(machine.build_for("nfs://192.0.2.1/x") == 0);
   CHECK(machine.list() == "sd_mod.ko\n");

@@ -171,7 +171,7 @@ dumpwright_check_layers() {
 
 # dumpwright_check_file_system DEVICE TARGET
 dumpwright_check_file_system() {
-  local type device=${DUMPWRIGHT_ROOT-}$1
+  local type device="${DUMPWRIGHT_ROOT-}$1"
   case $2 in dev:*) ;; *) return 0 ;; esac
   if ! [ -r "$device" ] || ! command -v blkid >/dev/null; then
     printf '%s: warning: target %s: cannot see which file system is on %s\n' "${0##*/}" "$2" "$1" >&2
@@ -198,14 +198,15 @@ dumpwright_check_device() {
 
 # dumpwright_way_kind INTERFACE: what it is instead of a port of a card, or a bridge with such ports; nothing for these.
 dumpwright_way_kind() {
-  local lower below kind folder=${DUMPWRIGHT_ROOT-}/sys/class/net/$1
+  local lower below kind folder="${DUMPWRIGHT_ROOT-}/sys/class/net/$1"
   kind=$(sed -n 's/^DEVTYPE=//p' "$folder/uevent" 2>/dev/null) || return 0
   case $kind in
     wlan | wwan) printf '%s\n' "$kind" && return 0 ;;
     bridge) ;;
-    ?*) [ -e "$folder/device" ] || printf '%s\n' "$kind" && return 0 ;;
-    *) [ -e "$folder/device" ] || kind=virtual ;;
+    # A card may have others below it, such as Hyper-V's.
+    *) [ ! -e "$folder/device" ] || return 0 ;;
   esac
+  case $kind in bridge) ;; '') kind=virtual ;; *) printf '%s\n' "$kind" && return 0 ;; esac
   for lower in "$folder"/lower_*; do
     [ -e "$lower" ] || continue
     [ "$kind" = bridge ] || { echo 'combination of other interfaces' && return 0; }
@@ -219,7 +220,11 @@ dumpwright_way_kind() {
 # dumpwright_check_way HOST: as this machine goes it now.
 dumpwright_check_way() {
   local address interface kind
-  address=$(getent ahosts "$1" | awk 'NR == 1 { print $1 }') || return 0
+  case $1 in
+    *:*) address=$1 ;;
+    *[!0-9.]*) address=$(awk -v name="$1" '$2 == name { print $1; exit }' "${DUMPWRIGHT_ADDRESSES:-/dev/null}") ;;
+    *) address=$1 ;;
+  esac
   [ -n "$address" ] || return 0
   interface=$(ip -o route get "$address" 2>/dev/null | sed -nE 's/.* dev ([^ ]+).*/\1/p') || return 0
   [ -n "$interface" ] || return 0
@@ -236,7 +241,7 @@ dumpwright_check_machine() {
   dumpwright_config --devices | while read -r device target; do
     dumpwright_check_device "$1" "$device" "$target"
   done || exit 1
-  command -v ip >/dev/null && command -v getent >/dev/null || return 0
+  command -v ip >/dev/null || return 0
   dumpwright_config --hosts | while read -r host; do
     dumpwright_check_way "$host"
   done || exit 1

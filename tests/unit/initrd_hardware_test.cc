@@ -271,6 +271,10 @@ TEST_CASE("initrd: ways to servers that lead over interfaces which nobody sets u
   add("port0", "");
   machine.link("sys/class/net/port0/device", "sys/devices/" + kCard);
   CHECK(way_over("port0"));
+  // As Hyper-V's card may have one of the host's below.
+  add("port1", "");
+  lower("port0", "port1");
+  CHECK(way_over("port0"));
   add("br0", "DEVTYPE=bridge\n");
   add("tap0", "");
   lower("br0", "port0");
@@ -284,6 +288,9 @@ TEST_CASE("initrd: ways to servers that lead over interfaces which nobody sets u
     CHECK(machine.said(says.c_str()));
   }
   CHECK(machine.build_for("nfs://192.0.2.1/x") == 1);
+  CHECK(machine.build_for("nfs://[2001:db8::1]/x") == 1);
+  CHECK(machine.build_for("nfs://localhost/x") == 1);
+  CHECK(machine.said("the way to localhost leads over up0"));
   add("team0", "");
   lower("team0", "port0");
   CHECK_FALSE(way_over("team0"));

@@ -175,10 +175,11 @@ Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const Resu
   }
   auto consume = [&](const PlannedBatch& batch, const BatchOutput& output) -> Result<uint64_t> {
     if (output.error()) return *output.error();
-    counts += output.counts();
-    pages_ = counts.total();
     Result<uint64_t> appended = writer_->append(batch, output);
     capture_->events.on_progress();
+    if (!appended.ok()) return appended;
+    counts += output.counts();
+    pages_ = counts.total();
     progress.update(counts.total(), writer_->bytes_written());
     return appended;
   };

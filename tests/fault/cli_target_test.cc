@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,20 @@ bool has(const std::vector<std::string>& tree, const std::string& name) {
   for (const std::string& entry : tree)
     if (entry == name) return true;
   return false;
+}
+
+// How many pages a report says are there.
+uint64_t reported_pages(const std::string& report) {
+  std::string text = read_file(report);
+  size_t at = text.find("\"saved_pages\"");
+  REQUIRE(at != text.npos);
+  unsigned long long stored = 0;
+  unsigned long long shared = 0;
+  unsigned long long zero = 0;
+  REQUIRE(std::sscanf(text.c_str() + at,
+                      "\"saved_pages\": {\"stored\": %llu, \"shared\": %llu, \"zero\": %llu,",
+                      &stored, &shared, &zero) == 3);
+  return stored + shared + zero;
 }
 
 // An empty folder with a tmpfs of `options` on it.
@@ -154,7 +169,9 @@ TEST_CASE("cli: a target that is full later: what landed opens, at every size") 
     std::string folder = disk.dir / kSmallName;
     CHECK_FALSE(has(tree_of(folder), "vmcore"));
     CHECK_FALSE(has(tree_of(folder), "vmcore.new"));
-    most = std::max(most, check_dump(folder + "/vmcore.incomplete", stage.pages, false).right);
+    uint64_t right = check_dump(folder + "/vmcore.incomplete", stage.pages, false).right;
+    CHECK(reported_pages(folder + "/vmcore.json") == right);
+    most = std::max(most, right);
     CHECK(dumpwright({"info", folder}).status == 0);
   }
   CHECK(nothing > 0);

@@ -60,7 +60,8 @@ def _things_tested(cell: Cell) -> list[Path]:
     if cell.compare:
         paths.append(ROOT / "build/static/dumpwright")
     if cell.saver == "dumpwright":
-        paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd"]
+        paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd",
+                  ROOT / "initrd-hooks/common.sh"]
     if cell.guest:
         paths += [HERE / "fetch-guest", *(path for path in (ROOT / "initrd-hooks").rglob("*") if path.is_file())]
     return paths

@@ -7,6 +7,8 @@ import unittest
 from harness.cells import find_cells
 from harness.installed import judge_cpus
 
+__all__ = ["InstalledTest"]
+
 CAPTURE = ("Kernel command line: root=/dev/vda nr_cpus=3 disable_cpu_apicid=0 loglevel=7 elfcorehdr=0x1\n"
            "APIC: Disabling requested cpu. Processor 3/0x0 ignored.\n")
 BT = 'PID: 417      TASK: ffff888003a40000  CPU: 2    COMMAND: "sh"\n'

@@ -13,6 +13,8 @@ from harness.initrds import DUMP_UUID
 from harness.sent import judge_announced, judge_network, judge_reports
 from harness.servers import DEAD_TARGET, network_cmdline, server_for
 
+__all__ = ["SentTest"]
+
 BY_DHCP = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2, by DHCP from 10.0.2.2"
 STATIC = "dumpwright: network: eth0 (virtio_net, x): 10.0.2.15/24, gateway 10.0.2.2"
 OWN = STATIC.replace("eth0", "dump0")

@@ -6,6 +6,8 @@ import unittest
 
 from harness.stuck import judge_reset
 
+__all__ = ["StuckTest"]
+
 CONSOLE = "dumpwright: watchdog: /dev/watchdog0 is fed while the capture moves\n"
 WATCHDOG_LOG = "watchdog_perform_action action=0\n"
 

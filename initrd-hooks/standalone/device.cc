@@ -1,22 +1,17 @@
 #include "initrd-hooks/standalone/device.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
-#include <climits>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <memory>
 
-#include "capture/base/fd.h"
-#include "capture/cli/config.h"
-#include "capture/target/raw/raid_member.h"
-#include "initrd-hooks/standalone/partition_uuid.h"
+#include "initrd-hooks/standalone/device_reader.h"
+#include "initrd-hooks/standalone/helper_process.h"
+#include "initrd-hooks/standalone/progress.h"
 
 namespace dw {
 
@@ -24,6 +19,11 @@ namespace {
 
 constexpr std::string_view kScheme = "dev:";
 constexpr size_t kMaxListed = 64;
+// Disks that are read at the same time; those that hang stay among them.
+constexpr size_t kMaxProbes = 64;
+constexpr int64_t kProbePollMs = 5;
+// Never reached: whoever waits has a limit, and ends them.
+constexpr int64_t kProbeLimitMs = 3600 * 1000;
 
 Error bad_target(const char* what, std::string_view target) {
   return Error(ErrorKind::kUsage, what)
@@ -70,144 +70,167 @@ std::string encoded_label(std::string_view label) {
   return text;
 }
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-// The names of all block devices, sorted.
-std::vector<std::string> block_devices(const std::string& sysfs_block) {
-  std::vector<std::string> names;
-  std::unique_ptr<DIR, CloseDirectory> directory(::opendir(sysfs_block.c_str()));
-  if (!directory) return names;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    if (entry->d_name[0] == '.') continue;
-    if (names.size() >= kMaxBlockDevices) break;
-    names.emplace_back(entry->d_name);
-  }
-  std::ranges::sort(names);
-  return names;
+void sleep_ms(int64_t ms) {
+  timespec time{.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+  ::nanosleep(&time, nullptr);
 }
 
-// A number in a file of sysfs; 0 if there is none.
-uint64_t sysfs_number(const std::string& path) {
-  auto text = read_text_file(path.c_str(), 64);
-  return text.ok() ? std::strtoull(text->c_str(), nullptr, 10) : 0;
+// A found device crosses from its process as text: path, kind with UUID, label.
+std::string text_of(const std::optional<FoundDevice>& found) {
+  if (!found) return {};
+  char kind = found->file_system.kind == FileSystem::Kind::kXfs ? 'x' : 'e';
+  return found->path + '\n' + kind + found->file_system.uuid + '\n' + found->file_system.label;
 }
 
-// Those whose opening would wait for a medium, and those that cannot hold anything yet.
-bool worth_reading(const DevicePlaces& places, const std::string& name) {
-  if (name.starts_with("sr") || name.starts_with("fd") || name.starts_with("ram")) return false;
-  return sysfs_number(places.sysfs_block + "/" + name + "/size") > 0;
+std::optional<FoundDevice> found_in(std::string_view text) {
+  size_t kind = text.find('\n');
+  size_t label = text.find('\n', kind + 1);
+  if (kind == text.npos || label == text.npos) return std::nullopt;
+  FoundDevice found{std::string(text.substr(0, kind)), {}};
+  found.file_system.kind = text[kind + 1] == 'x' ? FileSystem::Kind::kXfs : FileSystem::Kind::kExt;
+  found.file_system.uuid = text.substr(kind + 2, label - kind - 2);
+  found.file_system.label = text.substr(label + 1);
+  return found;
 }
 
-Status refuse_raid_member(const std::string& path) {
-  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
-  if (is_raid_member(device.get())) return raid_member_error(path);
-  return {};
-}
-
-bool matches(const DeviceTarget& target, const FileSystem& found) {
-  if (target.by == DeviceTarget::By::kUuid)
-    return ::strcasecmp(target.name.c_str(), found.uuid.c_str()) == 0;
-  return target.by == DeviceTarget::By::kLabel && target.name == found.label;
-}
-
-// Looks again and again, but reads each device once only: some are slow to answer.
+// Looks again and again, but reads each device once only: some are slow to answer, and one that
+// never does keeps its process and nobody else waiting.
 class Finder {
  public:
-  Finder(const DeviceTarget& target, const DevicePlaces& places)
-      : target_(target), places_(places) {}
+  Finder(const DeviceTarget& target, const DevicePlaces& places, bool mounted)
+      : target_(target), reader_(target, places, mounted), patience_ms_(places.patience_ms) {}
 
   // Whether it is there; found() is then the device.
   Result<bool> look() {
     if (target_.by == DeviceTarget::By::kPath) return look_at_path();
     return look_at_all();
   }
-  FoundDevice& found() { return found_; }
-  // Why a device given by its path could not be read the last time.
-  [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
+  FoundDevice& found() { return *found_; }
 
-  void list(const Log& log) const {
-    std::vector<std::string> names = block_devices(places_.sysfs_block);
-    log.say("%zu block devices are there", names.size());
-    for (size_t i = 0; i < std::min(names.size(), kMaxListed); i++) describe(names[i], log);
+  // Why it was not found, as far as that is known, and what is there instead.
+  void tell(const Log& log) const {
+    std::vector<DiskDevices> disks = reader_.disks();
+    log.say("%zu disks are there", disks.size());
+    int64_t end = shared_clock_ms() + patience_ms_;
+    for (size_t i = 0; i < std::min(disks.size(), kMaxListed); i++) describe(disks[i], end, log);
+    if (trouble_) log.warn(*trouble_);
   }
 
  private:
+  struct Probe {
+    DiskDevices devices;
+    std::unique_ptr<HelperProcess> process;
+  };
+
   Result<bool> look_at_path() {
-    auto file_system = read_file_system(target_.name);
+    auto found = reader_.read_path();
+    if (!found.ok() && found.error().kind() == ErrorKind::kUnsupported) return found.error();
     // Not there yet, or not ready yet; which of them is told if it stays so.
-    if (!file_system.ok()) {
-      trouble_ = file_system.error();
-      return false;
-    }
-    if (!*file_system)
-      return Error(ErrorKind::kUnsupported, "holds neither an ext2/3/4 nor an xfs file system")
-          .on(target_.name);
-    DW_TRY(refuse_raid_member(target_.name));
-    found_ = {target_.name, std::move(**file_system)};
-    return true;
+    if (!found.ok()) trouble_ = found.error();
+    if (found.ok()) found_ = std::move(*found);
+    return found.ok();
   }
 
+  // Of several that match, the first in the order of names is taken, if it answers in time.
   Result<bool> look_at_all() {
+    std::vector<DiskDevices> waiting = unread();
     std::optional<Error> refused;
-    for (const std::string& name : block_devices(places_.sysfs_block)) {
-      if (std::ranges::binary_search(seen_, name) || !worth_reading(places_, name)) continue;
-      std::string path = path_of(name);
-      auto file_system = read_file_system(path);
-      if (!file_system.ok()) continue;
-      if (*file_system && (matches(target_, **file_system) || has_partition_uuid(name))) {
-        Status good = refuse_raid_member(path);
-        if (!good.ok()) {
-          // The RAID itself may be there too, if the kernel put it together.
-          refused = good.error();
-          continue;
-        }
-        found_ = {std::move(path), std::move(**file_system)};
-        return true;
-      }
-      seen_.insert(std::ranges::upper_bound(seen_, name), name);
+    int64_t end = shared_clock_ms() + (waiting.empty() ? 0 : patience_ms_);
+    for (;;) {
+      start(waiting);
+      collect(refused);
+      bool late = shared_clock_ms() >= end;
+      if (found_ && (late || none_before(*found_))) return true;
+      if (late || (waiting.empty() && probes_.empty())) break;
+      sleep_ms(kProbePollMs);
     }
-    if (refused) return *refused;
+    // The RAID itself may be there too, if the kernel put it together.
+    if (refused && probes_.empty()) return *refused;
     return false;
   }
 
-  // A partition's folder in sysfs lies in that of its disk.
-  [[nodiscard]] bool has_partition_uuid(const std::string& name) const {
-    if (target_.by != DeviceTarget::By::kPartUuid) return false;
-    std::string folder = places_.sysfs_block + "/" + name;
-    uint64_t number = sysfs_number(folder + "/partition");
-    char real_path[PATH_MAX];
-    if (number == 0 || ::realpath((folder + "/..").c_str(), real_path) == nullptr) return false;
-    std::string disk_folder(real_path);
-    auto disk = open_file(path_of(disk_folder.substr(disk_folder.rfind('/') + 1)).c_str(),
-                          O_RDONLY | O_NONBLOCK);
-    if (!disk.ok()) return false;
-    auto uuid = partition_uuid(disk->get(), sysfs_number(disk_folder + "/queue/logical_block_size"),
-                               static_cast<uint32_t>(number));
-    return uuid.ok() && *uuid && ::strcasecmp((*uuid)->c_str(), target_.name.c_str()) == 0;
+  // What was not read yet, without the disks that are being read.
+  [[nodiscard]] std::vector<DiskDevices> unread() const {
+    std::vector<DiskDevices> disks = reader_.disks();
+    for (DiskDevices& devices : disks) {
+      bool busy = std::ranges::any_of(
+          probes_, [&](const Probe& probe) { return probe.devices.disk == devices.disk; });
+      std::erase_if(devices.names, [&](const std::string& name) {
+        return busy || std::ranges::binary_search(read_, name);
+      });
+    }
+    std::erase_if(disks, [](const DiskDevices& devices) { return devices.names.empty(); });
+    return disks;
   }
 
-  void describe(const std::string& name, const Log& log) const {
-    if (!worth_reading(places_, name)) return log.say("  %s: not read", name.c_str());
-    auto found = read_file_system(path_of(name));
-    if (!found.ok()) return log.warn(found.error());
-    if (!*found) return log.say("  %s: no ext2/3/4 or xfs file system", name.c_str());
-    log.say("  %s: %s UUID=%s LABEL=%s", name.c_str(),
-            (*found)->kind == FileSystem::Kind::kXfs ? "xfs" : "ext2/3/4", (*found)->uuid.c_str(),
-            (*found)->label.c_str());
+  // As many as there may be at once.
+  void start(std::vector<DiskDevices>& waiting) {
+    while (!waiting.empty() && probes_.size() < kMaxProbes) {
+      Probe probe{std::move(waiting.front()), nullptr};
+      waiting.erase(waiting.begin());
+      auto process = HelperProcess::start(
+          [&]() -> Result<std::string> {
+            DW_ASSIGN(auto found, reader_.find_among(probe.devices.names));
+            return text_of(found);
+          },
+          kProbeLimitMs);
+      if (!process.ok()) {
+        trouble_ = process.error();
+        continue;
+      }
+      probe.process = std::move(*process);
+      probes_.push_back(std::move(probe));
+    }
   }
 
-  // sysfs writes '!' for a slash in a device's name.
-  [[nodiscard]] std::string path_of(std::string name) const {
-    std::ranges::replace(name, '!', '/');
-    return places_.dev + "/" + name;
+  // Takes what the processes found that have ended.
+  void collect(std::optional<Error>& refused) {
+    std::erase_if(probes_, [&](const Probe& probe) {
+      const auto& outcome = probe.process->outcome();
+      if (!outcome) return false;
+      if (outcome->ok())
+        settle(probe.devices.names, found_in(**outcome));
+      else if (outcome->error().kind() == ErrorKind::kUnsupported)
+        refused = outcome->error();
+      return true;
+    });
+  }
+
+  void settle(const std::vector<std::string>& names, std::optional<FoundDevice> found) {
+    for (const std::string& name : names) read_.insert(std::ranges::upper_bound(read_, name), name);
+    if (found && (!found_ || found->path < found_->path)) found_ = std::move(found);
+  }
+
+  // Whether no disk is read still whose name is before that of the device.
+  [[nodiscard]] bool none_before(const FoundDevice& found) const {
+    std::string_view name = std::string_view(found.path).substr(found.path.rfind('/') + 1);
+    return std::ranges::none_of(probes_,
+                                [&](const Probe& probe) { return probe.devices.disk < name; });
+  }
+
+  void describe(const DiskDevices& devices, int64_t end, const Log& log) const {
+    bool busy = std::ranges::any_of(
+        probes_, [&](const Probe& probe) { return probe.devices.disk == devices.disk; });
+    if (!busy) {
+      auto process = HelperProcess::start(
+          [&]() -> Result<std::string> {
+            for (const std::string& name : devices.names) reader_.describe(name, log);
+            return std::string();
+          },
+          kProbeLimitMs);
+      while (process.ok() && !(*process)->outcome() && shared_clock_ms() < end)
+        sleep_ms(kProbePollMs);
+      busy = !process.ok() || !(*process)->outcome();
+    }
+    if (busy) log.say("  %s: does not answer", devices.disk.c_str());
   }
 
   const DeviceTarget& target_;
-  const DevicePlaces& places_;
-  std::vector<std::string> seen_;
-  FoundDevice found_;
+  DeviceReader reader_;
+  int64_t patience_ms_;
+  std::vector<std::string> read_;  // sorted
+  std::vector<Probe> probes_;
+  std::optional<FoundDevice> found_;
   std::optional<Error> trouble_;
 };
 
@@ -217,12 +240,24 @@ Error did_not_appear(const std::string& device) {
       .hint("is the driver of its controller among the modules of the initrd?");
 }
 
-void sleep_ms(int64_t ms) {
-  timespec time{.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
-  ::nanosleep(&time, nullptr);
+Result<FoundDevice> wait_with(const DeviceTarget& target, const DevicePlaces& places,
+                              int64_t limit_ms, const Log& log, bool mounted) {
+  Finder finder(target, places, mounted);
+  int64_t end = shared_clock_ms() + limit_ms;
+  for (bool first = true;; first = false) {
+    DW_ASSIGN(bool found, finder.look());
+    if (found) return std::move(finder.found());
+    if (shared_clock_ms() >= end) break;
+    if (first) log.say("waiting for the device %s", target.name.c_str());
+    sleep_ms(kDevicePollMs);
+  }
+  finder.tell(log);
+  return did_not_appear(target.name);
 }
 
 }  // namespace
+
+Result<Fd> open_device(const char* path) { return open_file(path, O_RDONLY | O_NONBLOCK); }
 
 bool is_device_target(std::string_view target) { return target.starts_with(kScheme); }
 
@@ -255,8 +290,9 @@ std::string udev_path(const DeviceTarget& target) {
   return target.name;
 }
 
-Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
-  DW_ASSIGN(Fd device, open_file(path.c_str(), O_RDONLY | O_NONBLOCK));
+Result<std::optional<FileSystem>> read_file_system(const std::string& path,
+                                                   Result<Fd> (*open)(const char*)) {
+  DW_ASSIGN(Fd device, open(path.c_str()));
   std::vector<std::byte> head(kProbeBytes);
   DW_ASSIGN(size_t size, read_up_to_at(device.get(), head, 0));
   return probe_superblock(Bytes(head).first(size));
@@ -264,17 +300,14 @@ Result<std::optional<FileSystem>> read_file_system(const std::string& path) {
 
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
                                     int64_t limit_ms, const Log& log) {
-  Finder finder(target, places);
-  for (int64_t waited_ms = 0;; waited_ms += kDevicePollMs) {
-    DW_ASSIGN(bool found, finder.look());
-    if (found) return std::move(finder.found());
-    if (waited_ms >= limit_ms) break;
-    if (waited_ms == 0) log.say("waiting for the device %s", target.name.c_str());
-    sleep_ms(kDevicePollMs);
-  }
-  finder.list(log);
-  if (finder.trouble()) log.warn(*finder.trouble());
-  return did_not_appear(target.name);
+  return wait_with(target, places, limit_ms, log, true);
+}
+
+Result<std::string> wait_for_partition(const std::string& uuid, const DevicePlaces& places,
+                                       int64_t limit_ms, const Log& log) {
+  DeviceTarget target{DeviceTarget::By::kPartUuid, uuid, {}};
+  DW_ASSIGN(FoundDevice found, wait_with(target, places, limit_ms, log, false));
+  return std::move(found.path);
 }
 
 Status wait_for_block_device(const std::string& path, int64_t limit_ms, const Log& log) {

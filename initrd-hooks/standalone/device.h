@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capture/base/fd.h"
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/superblock.h"
 
@@ -38,13 +39,20 @@ struct FoundDevice {
   FileSystem file_system;
 };
 
-// What the device at `path` holds, if it is one that we mount.
-Result<std::optional<FileSystem>> read_file_system(const std::string& path);
+// For reading, without waiting for a medium.
+Result<Fd> open_device(const char* path);
 
-// Where to look; a test has folders of its own.
+// What the device at `path` holds, if it is one that we mount.
+Result<std::optional<FileSystem>> read_file_system(const std::string& path,
+                                                   Result<Fd> (*open)(const char*) = open_device);
+
+// Where to look; a test has folders of its own, and devices that hang.
 struct DevicePlaces {
   std::string sysfs_block = "/sys/class/block";
   std::string dev = "/dev";
+  Result<Fd> (*open)(const char* path) = open_device;
+  // How long disks that are new are waited for, before what another one holds is taken.
+  int64_t patience_ms = 5000;
 };
 
 inline constexpr size_t kMaxBlockDevices = 4096;
@@ -53,9 +61,14 @@ inline constexpr int64_t kDevicePollMs = 100;
 
 // Waits until the device is there and holds a file system that we mount. kTimeout: it did not
 // appear, and what did is listed in `log`; kUnsupported: the path is there, with something else on
-// it, or all that there is of the file system is a member of a RAID.
+// it, or all that there is of the file system is a member of a RAID. A disk that hangs is left
+// alone, unless the target names it by its path.
 Result<FoundDevice> wait_for_device(const DeviceTarget& target, const DevicePlaces& places,
                                     int64_t limit_ms, const Log& log);
+
+// The path of the partition with this PARTUUID, whatever is on it. Errors as wait_for_device().
+Result<std::string> wait_for_partition(const std::string& uuid, const DevicePlaces& places,
+                                       int64_t limit_ms, const Log& log);
 
 // Waits until `path` is a block device, whatever is on it. kTimeout: it did not appear.
 Status wait_for_block_device(const std::string& path, int64_t limit_ms, const Log& log);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <string>
 
 #include "capture/base/fd.h"
@@ -66,6 +67,62 @@ TEST_CASE("RAID member: what stands elsewhere, or is another's, is none") {
   std::string copied = image_with(kEnd10, 1);
   store<uint64_t>(std::as_writable_bytes(std::span(copied)), kEnd10 + 128, 8);
   CHECK_FALSE(member(copied));
+}
+
+TEST_CASE("RAID member: of firmware, told by the last sectors, of 512 or 4096 bytes") {
+  constexpr std::string_view kIntel = "Intel Raid ISM Cfg Sig. 1.3.00";
+  for (size_t sector : {size_t{512}, size_t{4096}}) {
+    std::string intel(kSize, '\0');
+    intel.replace(kSize - 2 * sector, kIntel.size(), kIntel);
+    CHECK_FALSE(member(intel));  // no volume
+    intel[kSize - 2 * sector + 0x39] = 1;
+    CHECK(member(intel));
+    CHECK_FALSE(member(intel + std::string(512, '\0')));
+    std::string ddf(kSize, '\0');
+    ddf.replace(kSize - sector, 4, "\xDE\x11\xDE\x11");
+    CHECK(member(ddf));
+  }
+}
+
+TEST_CASE("RAID member: a disk with partitions is told by its end alone") {
+  test::TempDir folder;
+  auto end = [&](const std::string& image) {
+    test::write_file(folder / "image", image);
+    auto file = open_file((folder / "image").c_str(), O_RDONLY);
+    REQUIRE(file.ok());
+    return holds_raid_end(file->get());
+  };
+  CHECK(end(image_with(kEnd10, 1)));
+  CHECK_FALSE(end(image_with(kEnd090, 0)));
+  CHECK_FALSE(end(image_with(0, 1)));
+  CHECK_FALSE(end(image_with(4096, 1)));
+}
+
+TEST_CASE("RAID member: the partition of a disk that is a member is refused") {
+  test::TempDir folder;
+  DevicePlaces places{folder / "sys", folder / "dev"};
+  std::string disk = places.sysfs_block + "/sda";
+  std::filesystem::create_directories(disk + "/sda1");
+  std::filesystem::create_directories(places.dev);
+  std::filesystem::create_symlink(disk + "/sda1", places.sysfs_block + "/sda1");
+  for (const char* name : {"/size", "/sda1/size"}) test::write_file(disk + name, "600\n");
+  test::write_file(disk + "/sda1/partition", "1\n");
+  std::string partition = mirror_leg();
+  partition.resize(kEnd10);
+  test::write_file(places.dev + "/sda1", partition);
+  auto by_label = parse_device_target("dev:LABEL=dump:/crash");
+  REQUIRE(by_label.ok());
+  DeviceTarget by_path{DeviceTarget::By::kPath, places.dev + "/sda1", "/"};
+  for (bool raid : {false, true}) {
+    std::string whole(kSize, '\0');
+    if (raid) whole.replace(kSize - 512, 4, "\xDE\x11\xDE\x11");
+    test::write_file(places.dev + "/sda", whole);
+    for (const DeviceTarget& target : {*by_label, by_path}) {
+      auto found = wait_for_device(target, places, 0, Log(-1));
+      REQUIRE(found.ok() == !raid);
+      if (raid) CHECK(found.error().kind() == ErrorKind::kUnsupported);
+    }
+  }
 }
 
 TEST_CASE("RAID member: devices of any small size") {

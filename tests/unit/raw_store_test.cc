@@ -276,6 +276,10 @@ const MagicAt kMagicsAt[] = {
     {"a partition table or a boot sector", 510, "\x55\xAA"},
     {"a partition table (GPT)", 512, "EFI PART"},
     {"a btrfs file system", 0x10040, "_BHRfS_M"},
+    {"belongs to a Ceph OSD", 0, "bluestore block device\n"},
+    {"part of a ZFS pool", 0x1FFD8, "\x11\x7A\x0C\xB1\x7A\xDA\x10\x02"},
+    {"part of a ZFS pool", 0x1FFD8, "\x02\x10\xDA\x7A\xB1\x0C\x7A\x11"},
+    {"a member of a RAID", (2 << 20) - 512, "\xDE\x11\xDE\x11"},
 };
 
 // Refused without a byte written; with force it is gone, and a dump is there.

@@ -139,6 +139,49 @@ TEST_CASE("device: found by the UUID of its partition") {
   CHECK_FALSE(wait_for_device(target, fake.places, 0, quiet()).ok());
 }
 
+TEST_CASE("device: a bare partition is found by its UUID, whatever is on it") {
+  FakeDevices fake;
+  std::string disk(8192, '\0');
+  disk.replace(440, 4, "\x21\x7c\x3b\x5a");
+  disk.replace(510, 2, "\x55\xAA");
+  fake.add("vda", std::string(8192, 'x'));
+  fake.add("vdb", disk);
+  for (const char* name : {"vdb1", "vdb2"}) fake.add(name, std::string(4096, 'x'));
+  fake.make_partitions("vdb", {"vdb1", "vdb2"});
+  auto found = wait_for_partition("5a3b7c21-02", fake.places, 0, quiet());
+  REQUIRE(found.ok());
+  CHECK(*found == fake.places.dev + "/vdb2");
+  CHECK(wait_for_partition("5a3b7c21-03", fake.places, 0, quiet()).error().kind() ==
+        ErrorKind::kTimeout);
+}
+
+TEST_CASE("device: a disk that hangs keeps no other from being found") {
+  FakeDevices fake;
+  for (const char* name : {"sda", "sdb", "sdc"}) fake.add(name, ext_image('A', "mine"));
+  std::filesystem::remove(fake.places.dev + "/sdb");  // cannot be read
+  fake.places.patience_ms = 100;
+  fake.places.open = [](const char* path) -> Result<Fd> {
+    if (std::string_view(path).ends_with("/sda"))
+      for (;;) ::pause();
+    return open_device(path);
+  };
+  auto found = wait_for_device(target_of(kByUuid), fake.places, 20 * 1000, quiet());
+  REQUIRE(found.ok());
+  CHECK(found->path == fake.places.dev + "/sdc");
+}
+
+TEST_CASE("device: of several that match, the first in the order of names is taken") {
+  FakeDevices fake;
+  for (const char* name : {"dm-0", "sda", "sdb"}) fake.add(name, ext_image('A', "mine"));
+  fake.places.open = [](const char* path) -> Result<Fd> {
+    if (std::string_view(path).ends_with("/dm-0")) ::usleep(50 * 1000);
+    return open_device(path);
+  };
+  for (int i = 0; i < 3; i++)
+    CHECK(wait_for_device(target_of(kByUuid), fake.places, 0, quiet())->path ==
+          fake.places.dev + "/dm-0");
+}
+
 TEST_CASE("device: an empty label matches no device without a label") {
   FakeDevices fake;
   fake.add("vda", ext_image('A', ""));

@@ -14,7 +14,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// Magic numbers, as util-linux's libblkid knows them (libblkid/src/superblocks, partitions).
+// Magic numbers, as util-linux's libblkid knows them (libblkid/src/superblocks, partitions). Of
+// ZFS: the end of the pool's configuration in the first label (ZFS On-Disk Specification, 1.2;
+// zio_eck_t in OpenZFS's include/sys/zio.h), in either byte order.
 struct Magic {
   uint64_t offset;
   std::string_view bytes;
@@ -25,6 +27,8 @@ constexpr uint64_t kSector = 512;
 constexpr const char* kSwap = "holds a swap area";
 constexpr const char* kLvm = "holds an LVM physical volume";
 constexpr const char* kTable = "holds a partition table or a boot sector";
+constexpr const char* kZfs = "is part of a ZFS pool";
+constexpr uint64_t kZfsTail = (128 << 10) - 40;
 constexpr const char* kGpt = "holds a partition table (GPT)";
 
 constexpr Magic kMagics[] = {
@@ -46,13 +50,16 @@ constexpr Magic kMagics[] = {
     {0, "LUKS\xBA\xBE"sv, "holds an encrypted volume (LUKS)"},
     {4096 + 24, "\xC6\x85\x73\xF6\x4E\x1A\x45\xCA"sv, "is a member of a bcache"},
     {32, "ORCLDISK"sv, "is a disk of Oracle ASM"},
+    {0, "bluestore block device"sv, "belongs to a Ceph OSD (BlueStore)"},
+    {kZfsTail, "\x11\x7A\x0C\xB1\x7A\xDA\x10\x02"sv, kZfs},
+    {kZfsTail, "\x02\x10\xDA\x7A\xB1\x0C\x7A\x11"sv, kZfs},
     {510, "\x55\xAA"sv, kTable},
     {kSector, "EFI PART"sv, kGpt},
     {4096, "EFI PART"sv, kGpt},
 };
 
 bool holds(int device, const Magic& magic) {
-  std::array<std::byte, 16> bytes;
+  std::array<std::byte, 32> bytes;
   MutableBytes there = MutableBytes(bytes).first(magic.bytes.size());
   return read_exact_at(device, there, magic.offset).ok() &&
          std::ranges::equal(there, std::as_bytes(std::span(magic.bytes)));
@@ -65,7 +72,7 @@ const char* foreign_content(int device, bool own_first_sector) {
     if (own_first_sector && magic.offset < kSector) continue;
     if (holds(device, magic)) return magic.what;
   }
-  return is_raid_member(device) ? "is a member of a RAID" : nullptr;
+  return is_raid_member(device) || lies_on_raid_member(device) ? "is a member of a RAID" : nullptr;
 }
 
 }  // namespace dw

@@ -65,6 +65,13 @@ bool set_action(Config& config, std::string_view value) {
   return false;
 }
 
+bool set_failure_action(Config& config, std::string_view value) {
+  if (value != name_of(FinalAction::kShell))
+    return set_action<&Config::failure_action>(config, value);
+  config.failure_action = FinalAction::kShell;
+  return true;
+}
+
 bool set_hostname(Config& config, std::string_view value) {
   if (value.size() > 253 || value.find_first_of(" \t/") != value.npos) return false;
   config.hostname = value;
@@ -117,7 +124,8 @@ constexpr Rule kRules[] = {
     {"nfs_version", "chosen with the server", "must be 3 or 4",
      set_number<&Config::nfs_version, 3, 4>},
     {"final_action", "reboot", kActionExpected, set_action<&Config::final_action>},
-    {"failure_action", "the final action", kActionExpected, set_action<&Config::failure_action>},
+    {"failure_action", "the final action", "must be reboot, poweroff, halt or shell",
+     set_failure_action},
     {"hostname", "the crashed kernel's", "must be a host name", set_hostname},
     {"initrd", "standalone", "must be standalone, initramfs-tools, dracut or dracut-systemd",
      set_initrd},
@@ -174,6 +182,8 @@ const char* name_of(FinalAction action) {
       return "poweroff";
     case FinalAction::kHalt:
       return "halt";
+    case FinalAction::kShell:
+      return "shell";
   }
   return "reboot";
 }

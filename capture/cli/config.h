@@ -16,7 +16,12 @@
 
 namespace dw {
 
-enum class FinalAction : uint8_t { kReboot, kPoweroff, kHalt };
+enum class FinalAction : uint8_t {
+  kReboot,
+  kPoweroff,
+  kHalt,
+  kShell,  // where nothing was saved, and the initrd has one
+};
 
 [[nodiscard]] const char* name_of(FinalAction action);
 

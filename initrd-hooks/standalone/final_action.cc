@@ -1,10 +1,13 @@
 #include "initrd-hooks/standalone/final_action.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 
 namespace dw {
@@ -12,28 +15,58 @@ namespace dw {
 namespace {
 
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-constexpr unsigned kRestartLimitSeconds = 120;
+constexpr unsigned kHangSeconds = 120;
+constexpr unsigned kNextKeySeconds = 10;
 constexpr size_t kHandlerStackBytes = 64 * 1024;
 
 // A signal handler has no other way to know.
 volatile std::sig_atomic_t fatal_command = RB_AUTOBOOT;
 volatile pid_t acting_process = 1;
 
-// SysRq b: restarts without asking any driver. Calls nothing that a signal handler may not.
-void emergency_restart() {
+// Calls nothing that a signal handler may not.
+void press_sysrq(char key) {
   int fd = ::open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
   if (fd < 0) return;
-  [[maybe_unused]] ssize_t lost = ::write(fd, "b", 1);
+  [[maybe_unused]] ssize_t lost = ::write(fd, &key, 1);
   ::close(fd);
 }
 
+// Restarts without asking any driver.
+void emergency_restart() { press_sysrq('b'); }
+
 // reboot(2) first shuts every driver down, and a driver that waits for dead hardware would keep it
-// there. Another process forces the restart then.
-void guard_against_hang() {
+// there. Another process presses the keys then.
+void guard_against_hang(const char* keys) {
   if (::fork() != 0) return;
-  ::sleep(kRestartLimitSeconds);
-  emergency_restart();
+  ::sleep(kHangSeconds);
+  for (; *keys != '\0'; keys++) {
+    press_sysrq(*keys);
+    ::sleep(kNextKeySeconds);
+  }
   ::_exit(0);
+}
+
+// With job control, on a console that waits: that of the supervisor does not.
+[[noreturn]] void be_shell() {
+  reset_signals();
+  ::setsid();
+  int console = ::open("/dev/console", O_RDWR | O_NOCTTY);
+  for (int standard = 0; console >= 0 && standard <= STDERR_FILENO; standard++)
+    ::dup2(console, standard);
+  ::ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+  char name[] = "/bin/sh";
+  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  char terminal[] = "TERM=linux";
+  char* arguments[] = {name, nullptr};
+  char* variables[] = {path, terminal, nullptr};
+  ::execve(name, arguments, variables);
+  ::_exit(127);
+}
+
+void run_shell() {
+  pid_t shell = ::fork();
+  if (shell == 0) be_shell();
+  while (shell > 0 && ::waitpid(shell, nullptr, 0) < 0 && errno == EINTR) continue;
 }
 
 void on_fatal_signal(int number) {
@@ -49,11 +82,14 @@ void on_fatal_signal(int number) {
 
 }  // namespace
 
-PowerControl real_power_control() { return {::reboot, emergency_restart, guard_against_hang}; }
+PowerControl real_power_control() {
+  return {::reboot, emergency_restart, guard_against_hang, run_shell};
+}
 
 int reboot_command(FinalAction action) {
   switch (action) {
     case FinalAction::kReboot:
+    case FinalAction::kShell:
       return RB_AUTOBOOT;
     case FinalAction::kPoweroff:
       return RB_POWER_OFF;
@@ -69,11 +105,25 @@ FinalAction choose_action(CaptureStatus saved, FinalAction final_action,
   return success ? final_action : failure_action;
 }
 
+FinalAction possible_action(FinalAction action, const Log& log, const char* shell) {
+  if (action != FinalAction::kShell || ::access(shell, X_OK) == 0) return action;
+  log.say("there is no %s in this initrd: rebooting instead", shell);
+  return FinalAction::kReboot;
+}
+
 void finish(FinalAction action, const PowerControl& power, const Log& log) {
   log.say("final action: %s", name_of(action));
-  if (action == FinalAction::kReboot) power.guard_against_hang();
+  if (action == FinalAction::kShell) {
+    log.say("the machine waits for somebody; the end of the shell reboots it");
+    power.run_shell();
+    action = FinalAction::kReboot;
+  }
+  if (action == FinalAction::kReboot) power.guard_against_hang("b");
+  if (action == FinalAction::kPoweroff) power.guard_against_hang("ob");
   if (power.reboot(reboot_command(action)) != 0)
     log.warn(Error::from_errno("the kernel refused").on(name_of(action)));
+  // That of a machine that is to be off stands already.
+  if (action == FinalAction::kHalt) power.guard_against_hang("b");
   if (action != FinalAction::kReboot) power.reboot(RB_AUTOBOOT);
   power.emergency_restart();
 }

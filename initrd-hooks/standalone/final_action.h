@@ -14,9 +14,13 @@ namespace dw {
 
 // How the machine is told; tests put in their own.
 struct PowerControl {
-  int (*reboot)(int command);    // reboot(2)
-  void (*emergency_restart)();   // what is left when reboot(2) failed
-  void (*guard_against_hang)();  // called before a reboot; may start a process that forces it
+  int (*reboot)(int command);   // reboot(2)
+  void (*emergency_restart)();  // what is left when reboot(2) failed
+  // Called before reboot(2); may start a process that presses these keys of SysRq, after a time in
+  // which reboot(2) should have ended.
+  void (*guard_against_hang)(const char* keys);
+  // A shell on the console, until it ends.
+  void (*run_shell)();
 };
 
 [[nodiscard]] PowerControl real_power_control();
@@ -28,8 +32,13 @@ struct PowerControl {
 [[nodiscard]] FinalAction choose_action(CaptureStatus saved, FinalAction final_action,
                                         FinalAction failure_action);
 
-// Carries the action out. If the kernel refuses it, it is asked to reboot instead, then to restart
-// at once. Returns only when all of it failed.
+// What can be done of it: without a shell to be run, FinalAction::kShell is a reboot, and `log`
+// says so.
+[[nodiscard]] FinalAction possible_action(FinalAction action, const Log& log,
+                                          const char* shell = "/bin/sh");
+
+// Carries the action out; behind a shell comes a reboot. If the kernel refuses it, it is asked to
+// reboot instead, then to restart at once. Returns only when all of it failed.
 void finish(FinalAction action, const PowerControl& power, const Log& log);
 
 // From now on SIGSEGV and its kind end in `action` if they meet `process`, and not in its death,

@@ -127,13 +127,13 @@ void capture_and_finish(const InitHooks& hooks, pid_t process, const Log& log) {
   run_scripts(kPreScripts, {}, kScriptLimitMs, watchdog, log);
   CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log}, watchdog);
   log.say("%s", outcome_text(saved));
-  FinalAction action = choose_action(saved, final_action, failure_action);
+  FinalAction action = possible_action(choose_action(saved, final_action, failure_action), log);
   run_scripts(kPostScripts,
               {std::string("DUMPWRIGHT_OUTCOME=") + outcome_word(saved),
                std::string("DUMPWRIGHT_ACTION=") + name_of(action)},
               kScriptLimitMs, watchdog, log);
   // Else it stays armed: it ends a reboot that hangs.
-  if (action == FinalAction::kHalt) watchdog.disarm();
+  if (action == FinalAction::kHalt || action == FinalAction::kShell) watchdog.disarm();
   finish(action, real_power_control(), log);
 }
 

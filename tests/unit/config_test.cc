@@ -47,6 +47,14 @@ TEST_CASE("config: every key with a good value") {
   CHECK(config->hostname == "web-1.example");
 }
 
+TEST_CASE("config: a shell is for what failed") {
+  Config config;
+  CHECK(set_config(config, "failure_action", "shell").ok());
+  CHECK(config.failure_action == FinalAction::kShell);
+  CHECK_FALSE(set_config(config, "final_action", "shell").ok());
+  CHECK_FALSE(config.final_action);
+}
+
 TEST_CASE("config: an empty text sets nothing") {
   for (const char* text : {"", "\n\n", "   ", "# only a comment", "\t# indented\n"}) {
     auto config = parse_config(text);
@@ -88,7 +96,8 @@ TEST_CASE("config: a bad value is refused and changes nothing") {
       {"final_action", "Reboot"},
       {"hostname", "a b"},
       {"hostname", "../etc"},
-      {"failure_action", "shell"},
+      {"failure_action", "bash"},
+      {"final_action", "shell"},
       {"ssh_key", ""},
       {"ssh_key", "/k\x01"},
       {"memory_limit", "99999999999999999999"},

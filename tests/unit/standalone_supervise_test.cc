@@ -1,11 +1,13 @@
 #include <doctest/doctest.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <string>
 
 #include "capture/cli/config.h"
 #include "initrd-hooks/standalone/final_action.h"
@@ -322,14 +324,35 @@ TEST_CASE("final action: success for whatever was saved, failure for the rest") 
 }
 
 TEST_CASE("final action: a kernel that refuses is asked for a reboot, then restarted") {
-  PowerControl power{refuse_reboot, [] { emergency_restarts++; }, [] {}};
+  static std::string guards;
+  PowerControl power{refuse_reboot, [] { emergency_restarts++; },
+                     [](const char* keys) { guards += keys; },
+                     [] { FAIL("no shell was asked for"); }};
   for (FinalAction action : {FinalAction::kReboot, FinalAction::kPoweroff, FinalAction::kHalt}) {
     reboots = emergency_restarts = 0;
+    guards.clear();
     finish(action, power, Log(-1));
+    // One each, also for the reboot after a refusal; a halt that hangs is a halt.
+    CHECK(guards == (action == FinalAction::kPoweroff ? "ob" : "b"));
     CHECK(last_reboot_command == reboot_command(action));
     CHECK(reboots == (action == FinalAction::kReboot ? 1 : 2));
     CHECK(emergency_restarts == 1);
   }
+}
+
+TEST_CASE("final action: a shell, and a reboot behind it; without one a reboot") {
+  static std::string done;
+  done.clear();
+  PowerControl power{[](int command) {
+                       done += command == RB_AUTOBOOT ? "reboot " : "other ";
+                       return -1;
+                     },
+                     [] { done += "restart "; }, [](const char* keys) { done += keys; },
+                     [] { done += "shell "; }};
+  finish(possible_action(FinalAction::kShell, Log(-1), "/bin/sh"), power, Log(-1));
+  CHECK(done == "shell breboot restart ");
+  CHECK(possible_action(FinalAction::kShell, Log(-1), "/no/sh") == FinalAction::kReboot);
+  CHECK(possible_action(FinalAction::kHalt, Log(-1), "/no/sh") == FinalAction::kHalt);
 }
 
 TEST_CASE("progress: the better status stays") {

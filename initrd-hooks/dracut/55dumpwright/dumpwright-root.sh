@@ -4,9 +4,12 @@
 # shellcheck disable=SC2034 # dracut's init reads them
 root=dumpwright
 rootok=1
+# Where it cannot be opened, the guard would not start.
+dumpwright_out=/dev/console
+(: >"$dumpwright_out") 2>/dev/null || dumpwright_out=/dev/null
 (
   sleep 600
   echo "dumpwright: the capture did not begin in 10 minutes; rebooting"
   echo b >/proc/sysrq-trigger
-) >/dev/console 2>&1 &
+) >"$dumpwright_out" 2>&1 &
 echo "$!" >/run/dumpwright-guard

@@ -70,13 +70,17 @@ install() {
   # udev loads the drivers: there is no list of them for dumpwright. But it finds nothing that ipmi_watchdog is for, and
   # distributions tell it to leave watchdogs alone.
   mkdir -p "$initdir/lib/modules" "$initdir/etc"
+  # What dumpwright-capture.sh waits for.
+  dumpwright_config --devices | cut -d ' ' -f 1 >"$initdir/etc/dumpwright.devices"
   : >"$initdir/lib/modules/modules.list"
   dumpwright_watchdog_modules >"$initdir/etc/dumpwright-watchdogs"
   # Without a word on the command line dracut takes away the rules that put these together.
   mapfile -t devices < <(dumpwright_devices)
   if [[ ${#devices[@]} -gt 0 ]] && grep -qE '^(lvm|raid|mpath)' < <(lsblk -sno TYPE "${devices[@]}" 2>/dev/null); then
     mkdir -p "$initdir/etc/cmdline.d"
-    echo 'rd.auto=1' >"$initdir/etc/cmdline.d/50-dumpwright.conf"
+    # What lacks a disk is put together without it after two thirds of these seconds: before dumpwright-capture.sh has
+    # waited enough.
+    echo 'rd.auto=1 rd.retry=40' >"$initdir/etc/cmdline.d/50-dumpwright.conf"
   fi
   [[ ! -s $DUMPWRIGHT_ADDRESSES ]] || inst_simple "$DUMPWRIGHT_ADDRESSES" /etc/hosts.known
   for key in ssh_key ssh_known_hosts; do

@@ -1,0 +1,121 @@
+// The scripts that start `dumpwright supervise` below initramfs-tools and dracut, run by /bin/sh
+// (dash on Debian) with places of their own.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/unit/support/process.h"
+#include "tests/unit/support/temp_dir.h"
+
+using namespace dw;
+
+namespace {
+
+const std::filesystem::path kHooks = std::filesystem::path(DUMPWRIGHT_TESTS) / "../initrd-hooks";
+constexpr const char* kPremount = "initramfs-tools/conf/scripts/init-premount/dumpwright";
+constexpr const char* kTop = "initramfs-tools/conf/scripts/init-top/dumpwright";
+constexpr const char* kCapture = "dracut/55dumpwright/dumpwright-capture.sh";
+constexpr const char* kRoot = "dracut/55dumpwright/dumpwright-root.sh";
+
+void replace_all(std::string& text, const std::string& what, const std::string& with) {
+  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+}
+
+// A capture kernel's folders; `supervise` writes a line to the file "ran" and ends.
+class Initrd {
+ public:
+  Initrd() {
+    test::write_file(root_ / "vmcore", "");
+    test::write_file(root_ / "dumpwright", "#!/bin/sh\necho \"$1\" >>" + (root_ / "ran") + "\n");
+    std::filesystem::permissions(root_ / "dumpwright", std::filesystem::perms::owner_all);
+    test::write_file(root_ / "dumpwright-guard", "999999999\n");
+  }
+
+  void add_console() const { test::write_file(root_ / "console", ""); }
+  void write(const std::string& name, const std::string& text) const {
+    test::write_file(root_ / name, text);
+  }
+
+  // With places of this initrd, and sleeps that end at once, the last of them the script.
+  void put(const char* script, const char* name) const {
+    std::string text = test::read_file((kHooks / script).string());
+    for (auto [place, file] : {std::pair{"/proc/vmcore", "vmcore"},
+                               {"/proc/sysrq-trigger", "sysrq"},
+                               {"/usr/sbin/dumpwright", "dumpwright"},
+                               {"/run/dumpwright-guard", "dumpwright-guard"},
+                               {"/etc/dumpwright.devices", "devices"}})
+      replace_all(text, place, root_ / file);
+    bool console = std::filesystem::exists(root_ / "console");
+    replace_all(text, "/dev/console", console ? root_ / "console" : root_ / "no/such/console");
+    replace_all(text, "sleep 600", "sleep 0");
+    replace_all(text, "sleep 1000", "exit 0");
+    test::write_file(root_ / name, text);
+  }
+
+  // What this shell says; scripts see it as theirs.
+  [[nodiscard]] test::Outcome sh(const std::string& commands) const {
+    return test::run({"/bin/sh", "-c", "cd " + root_.path() + "; " + commands});
+  }
+  [[nodiscard]] std::string text(const char* name) const {
+    return std::filesystem::exists(root_ / name) ? test::read_file(root_ / name) : "";
+  }
+  [[nodiscard]] std::string path(const char* name) const { return root_ / name; }
+
+ private:
+  test::TempDir root_;
+};
+
+}  // namespace
+
+TEST_CASE("initrd scripts: without a console the dump is saved all the same, then the reboot") {
+  for (const char* script : {kPremount, kCapture}) {
+    for (bool console : {false, true}) {
+      CAPTURE(script);
+      CAPTURE(console);
+      Initrd initrd;
+      if (console) initrd.add_console();
+      initrd.put(script, "script");
+      CHECK(initrd.sh(". ./script").status == 0);
+      CHECK(initrd.text("ran") == "supervise\n");
+      CHECK(initrd.text("sysrq") == "b\n");
+      CHECK((initrd.text("console").find("rebooting") != std::string::npos) == console);
+    }
+  }
+}
+
+TEST_CASE("initrd scripts: the guard starts without a console too") {
+  for (const char* script : {kTop, kRoot}) {
+    for (bool console : {false, true}) {
+      CAPTURE(script);
+      CAPTURE(console);
+      Initrd initrd;
+      if (console) initrd.add_console();
+      initrd.put(script, "script");
+      CHECK(initrd.sh(". ./script; wait").status == 0);
+      CHECK(initrd.text("sysrq") == "b\n");
+      CHECK(initrd.text("dumpwright-guard") != "999999999\n");
+      CHECK((initrd.text("console").find("rebooting") != std::string::npos) == console);
+    }
+  }
+}
+
+TEST_CASE("initrd scripts: dracut's other jobs have time to make the targets' devices") {
+  Initrd initrd;
+  initrd.write("devices", initrd.path("vmcore") + "\n" + initrd.path("volume") + "\n");
+  initrd.put(kCapture, "script");
+  CHECK(initrd.sh(". ./script; . ./script; echo went on").out == "went on\n");
+  CHECK(initrd.text("ran").empty());
+  SUBCASE("they are there") {
+    CHECK(initrd.sh(". ./script; >volume; . ./script").status == 0);
+    CHECK(initrd.text("ran") == "supervise\n");
+  }
+  SUBCASE("they never come") {
+    CHECK(initrd.sh("i=0; while [ $i -lt 59 ]; do . ./script; i=$((i + 1)); done").status == 0);
+    CHECK(initrd.text("ran").empty());
+    CHECK(initrd.sh("i=0; while [ $i -lt 60 ]; do . ./script; i=$((i + 1)); done").status == 0);
+    CHECK(initrd.text("ran") == "supervise\n");
+  }
+}

@@ -30,7 +30,7 @@ class Lan {
     auto file = open_file((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     REQUIRE(file.ok());
     return bring_up_network(parse_command_line(command_line), Log(file->get()),
-                            {.all_ms = limit_ms, .others_ms = 300},
+                            {.all_ms = limit_ms, .others_ms = 300, .carrier_ms = 300},
                             {.resolver = folder_ / "resolv.conf"});
   }
 

@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "capture/base/clock.h"
 #include "capture/cli/config.h"
 #include "initrd-hooks/standalone/network/network.h"
 #include "initrd-hooks/standalone/network/resolver.h"
@@ -32,12 +33,13 @@ class Bench {
     REQUIRE(links->set_up(link_named(name)).ok());
   }
 
-  Status bring_up(std::string_view command_line, int64_t limit_ms = 20000) {
+  Status bring_up(std::string_view command_line, int64_t limit_ms = 20000,
+                  int64_t others_ms = 300) {
     auto file = open_file((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     REQUIRE(file.ok());
     Log log(file->get());
     return bring_up_network(parse_command_line(command_line), log,
-                            {.all_ms = limit_ms, .others_ms = 300},
+                            {.all_ms = limit_ms, .others_ms = others_ms, .carrier_ms = 300},
                             {.resolver = folder_ / "resolv.conf"});
   }
 
@@ -110,6 +112,22 @@ TEST_CASE("network: without ip= every interface asks by DHCP") {
   CHECK(lines_with(ipv4_routes(), kDefaultRoute) == 1);
   CHECK(bench.text("resolv.conf") ==
         "nameserver 198.51.100.53\nnameserver 192.0.2.53\nsearch lan\n");
+}
+
+TEST_CASE("network: one that still asks is waited for longer than one without a carrier") {
+  Bench bench;
+  DhcpServer server("lan1", DhcpServer::Mood::kGrants, {26, 2, 5, 120});
+  uint64_t start = monotonic_ms();
+  // lan1 asks too, and is never answered.
+  REQUIRE(bench.bring_up("quiet", 20000, 1000).ok());
+  CHECK(monotonic_ms() - start >= 1000);
+  // far0 has no carrier, as its other end is down: it has carrier_ms only.
+  Fd elsewhere = test::make_network_namespace();
+  test::make_veth("far0", "far1", elsewhere.get());
+  start = monotonic_ms();
+  REQUIRE(bench.bring_up("ip=lan1:off ip=dhcp", 60000, 60000).ok());
+  CHECK(bench.said("far0 (veth"));
+  CHECK(monotonic_ms() - start < 50000);
 }
 
 TEST_CASE("network: a static address, its gateway and more routes") {

@@ -136,17 +136,23 @@ class Network {
   }
 
   // Whether the option has all that it can have, but for interfaces that may still come.
-  [[nodiscard]] bool is_served(const InterfaceOptions& options, bool patient) const {
+  [[nodiscard]] bool is_served(const InterfaceOptions& options, int64_t waited_ms) const {
     if (options.by == AddressBy::kOff) return true;
     bool ready = false;
     bool all = true;
     for (const Port& port : ports_) {
       if (&port.options() != &options) continue;
       ready |= port.state() == State::kReady;
-      all &= port.state() == State::kReady || port.state() == State::kFailed;
+      all &= waited_ms >= patience_with(port);
     }
     if (!options.interface.empty() || is_single(options)) return ready || all_failed(options);
-    return ready && (all || !patient);
+    return ready && all;
+  }
+
+  // How long after the first is ready.
+  [[nodiscard]] int64_t patience_with(const Port& port) const {
+    if (port.state() == State::kNoCarrier) return limits_.carrier_ms;
+    return port.state() == State::kAsking ? limits_.others_ms : 0;
   }
 
   [[nodiscard]] bool all_failed(const InterfaceOptions& options) const {
@@ -162,9 +168,9 @@ class Network {
   bool is_done() {
     if (!any_ready()) return false;
     if (first_ready_ms_ < 0) first_ready_ms_ = now_ms();
-    bool patient = now_ms() - first_ready_ms_ < limits_.others_ms;
+    int64_t waited_ms = now_ms() - first_ready_ms_;
     return std::ranges::all_of(options_.interfaces, [&](const InterfaceOptions& options) {
-      return is_served(options, patient);
+      return is_served(options, waited_ms);
     });
   }
 

@@ -22,10 +22,14 @@ struct NetworkPlaces {
 };
 
 struct NetworkLimits {
-  // For interfaces to appear, to have a carrier, and to get an address.
-  int64_t all_ms = 60 * 1000;
-  // Once one interface of several that would do is ready, the others have this long.
-  int64_t others_ms = 5 * 1000;
+  // For interfaces to appear, to have a carrier, and to get an address: a link may take 10 s to come
+  // up, and a switch that looks for loops passes nothing on for 30 to 50 s more.
+  int64_t all_ms = 120 * 1000;
+  // Once one interface of several that would do is ready, the others have this long: those that
+  // have a carrier and still ask,
+  int64_t others_ms = 30 * 1000;
+  // and those that have none.
+  int64_t carrier_ms = 10 * 1000;
 };
 
 // Brings up all that is asked for, and tells what came of it. What stays without an address is

@@ -89,7 +89,9 @@ dumpwright_prepare() {
   work=$(mktemp -d)
   trap 'rm -rf "$work" ${new_output:+"$new_output"}' EXIT
   [ -n "$DUMPWRIGHT_CONFIG" ] || return 0
-  dumpwright_config --packed >"$work/dumpwright.conf"
+  dumpwright_config --packed >"$work/packed.conf"
+  "${DUMPWRIGHT_COMMON%/*}/stable-targets" "$work/packed.conf" "${DUMPWRIGHT_ROOT:-/}" >"$work/dumpwright.conf" ||
+    dumpwright_die "cannot write to $work"
   DUMPWRIGHT_CONFIG=$work/dumpwright.conf
   DUMPWRIGHT_ADDRESSES=$work/hosts.known
   if [ -n "$1" ]; then cat "$1"; else dumpwright_known_addresses ''; fi >"$DUMPWRIGHT_ADDRESSES"

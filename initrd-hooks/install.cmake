@@ -5,6 +5,7 @@ set(DUMPWRIGHT_LIBEXEC lib/dumpwright)
 
 install(TARGETS dumpwright RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES initrd-hooks/common.sh initrd-hooks/hardware.sh DESTINATION ${DUMPWRIGHT_LIBEXEC})
+install(PROGRAMS initrd-hooks/stable-targets DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/standalone/build-initrd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(PROGRAMS initrd-hooks/kdump/dumpwright-kdump DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(PROGRAMS initrd-hooks/kdump/network-arguments DESTINATION ${DUMPWRIGHT_LIBEXEC})

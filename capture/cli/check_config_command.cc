@@ -23,7 +23,7 @@ namespace {
 constexpr const char* kHelp =
     "usage: dumpwright check-config [--initrd | --get KEY | --devices | --hosts | --packed] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
-    "  --initrd  it is for an initrd: every target must be a device (dev:...:/DIR, raw:/dev/X),\n"
+    "  --initrd  it is for an initrd: every target must be a device (dev:...:/DIR, raw:...),\n"
     "            on a server (ssh://, nfs://), or a directory on ext4 or xfs, and the files\n"
     "            that ssh_key and ssh_known_hosts name have to be fit to be used, with a key\n"
     "            of each SSH server\n"

@@ -53,7 +53,7 @@ Result<std::string> target_in_initrd(std::string_view target) {
   if (address.kind != TargetKind::kStdout) return std::string(target);
   return Error(ErrorKind::kUsage, "cannot be used in the initrd")
       .on(target)
-      .hint("use dev:UUID=U:/DIR, raw:/dev/X, ssh:// or nfs://");
+      .hint("use dev:UUID=U:/DIR, raw:PARTUUID=P, ssh:// or nfs://");
 }
 
 std::string device_in_initrd(std::string_view target) {

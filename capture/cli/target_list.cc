@@ -82,10 +82,13 @@ class TargetList {
     return false;
   }
 
-  // What is mounted for this capture only is called by its target.
+  // What is mounted for this capture only, or called so in its kernel only, is called by its target.
   static std::string lasting_path(const Job& job, const std::string& path) {
-    bool mounted = job.target.starts_with("dev:") && path.starts_with(job.address.path);
-    return mounted ? job.target + path.substr(job.address.path.size()) : path;
+    bool raw = job.target.starts_with("raw:PARTUUID=");
+    bool ours = raw || job.target.starts_with("dev:");
+    if (!ours || !path.starts_with(job.address.path)) return path;
+    size_t options = raw ? job.target.find('?') : std::string::npos;
+    return job.target.substr(0, options) + path.substr(job.address.path.size());
   }
 
   // Those that a report can be put to, without those that have one with their dump. Why one that is

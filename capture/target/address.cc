@@ -12,7 +12,8 @@ constexpr size_t kMaxHostBytes = 253;
 constexpr size_t kMaxUserBytes = 255;
 constexpr const char* kSshHint = "write ssh://USER@HOST[:PORT]/DIR";
 constexpr const char* kNfsHint = "write nfs://HOST[:PORT]/EXPORT/DIR[?version=3|4]";
-constexpr const char* kRawHint = "write raw:/dev/NAME";
+constexpr const char* kRawHint = "write raw:PARTUUID=UUID or raw:/dev/NAME";
+constexpr std::string_view kByPartitionUuid = "/dev/disk/by-partuuid/";
 
 Error wrong(const char* what, const char* hint) {
   return Error(ErrorKind::kUsage, what).hint(hint);
@@ -131,8 +132,26 @@ Status parse_nfs(std::string_view rest, TargetAddress& address) {
   return take_options(rest, address, set_nfs_option);
 }
 
+// udev's link is the path where there is udev.
+Status take_partition_uuid(std::string_view uuid, TargetAddress& address) {
+  constexpr std::string_view kDigits = "0123456789abcdefABCDEF-";
+  if (uuid.empty() || uuid.size() > 36 || uuid.find_first_not_of(kDigits) != uuid.npos)
+    return wrong("no PARTUUID", "lsblk -o NAME,PARTUUID tells it");
+  address.partition_uuid = uuid;
+  for (char& c : address.partition_uuid)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  address.path = std::string(kByPartitionUuid) + address.partition_uuid;
+  return {};
+}
+
+Status take_raw_device(std::string_view device, TargetAddress& address) {
+  if (take(device, "PARTUUID=") || take(device, kByPartitionUuid))
+    return take_partition_uuid(device, address);
+  return take_directory(device, address, kRawHint);
+}
+
 Status parse_raw(std::string_view rest, TargetAddress& address) {
-  DW_TRY(take_directory(take_until(rest, "?"), address, kRawHint));
+  DW_TRY(take_raw_device(take_until(rest, "?"), address));
   take(rest, "?");
   return take_options(rest, address, set_raw_option);
 }

@@ -1,4 +1,4 @@
-// What a target is called: DIR, file:DIR, dev:..., raw:/dev/X, nfs://..., ssh://..., or "-".
+// What a target is called: DIR, file:DIR, dev:..., raw:..., nfs://..., ssh://..., or "-".
 //
 // Nothing is percent-decoded: a directory is taken as it is written. Thread safety: pure.
 #pragma once
@@ -16,14 +16,15 @@ enum class TargetKind : uint8_t {
   kDirectory,  // DIR or file:DIR
   kStdout,     // -
   kDevice,     // dev:...: a file system that is mounted first, in the initrd
-  kRaw,        // raw:/dev/X[?force=yes][&overwrite=yes]
+  kRaw,        // raw:/dev/X or raw:PARTUUID=P, [?force=yes][&overwrite=yes]
   kNfs,        // nfs://HOST[:PORT]/DIR[?version=3|4][&mountport=N][&uid=N][&gid=N]
   kSsh,        // ssh://USER@HOST[:PORT]/DIR
 };
 
 struct TargetAddress {
   TargetKind kind = TargetKind::kDirectory;
-  std::string path;  // the directory or device; of dev: all that follows
+  std::string path;            // the directory or device; of dev: all that follows
+  std::string partition_uuid;  // raw: in lower case; empty: called by its path
   std::string user;
   std::string host;  // name or address, without the brackets of an IPv6 address
   std::optional<uint16_t> port;

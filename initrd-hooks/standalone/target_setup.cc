@@ -61,10 +61,7 @@ Result<std::shared_ptr<TargetSetup::Need>> TargetSetup::need_of(const std::strin
       return need;
     }
     case TargetKind::kRaw:
-      return new_need([=, this]() -> Result<std::string> {
-        DW_TRY(wait_for_block_device(address.path, kDeviceWaitLimitMs, log_));
-        return target;
-      });
+      return new_need([=, this] { return steps_.find_raw(target, log_); });
     case TargetKind::kNfs:
     case TargetKind::kSsh:
       break;
@@ -131,10 +128,13 @@ Error TargetSetup::failure_of(const Need& need, const std::string& target) {
   return error.subject().empty() ? error.on(target) : error;
 }
 
-// What hangs would only hang again.
-bool TargetSetup::may_retry(const Need& need) const {
-  return need.failure && !(need.process && need.process->hangs()) &&
-         shared_clock_ms() - need.failed_ms >= limits_.retry_after_ms;
+// What hangs would only hang again. A network may come late, so it is tried again at once if
+// nothing else is left.
+bool TargetSetup::may_retry(const Item& item) const {
+  const Need& need = *item.need;
+  if (!need.failure || (need.process && need.process->hangs())) return false;
+  bool last = item.need == network_ && &item == &items_.back() && !need.tried_again;
+  return last || shared_clock_ms() - need.failed_ms >= limits_.retry_after_ms;
 }
 
 // Ends, because each helper has its limit.
@@ -174,10 +174,13 @@ Result<std::string> TargetSetup::take(const std::string& target) {
   if (!item->need) return target;
   Need& need = *item->need;
   look_at(need);
-  if (may_retry(need)) begin(need);
+  if (may_retry(*item)) {
+    need.tried_again = true;
+    begin(need);
+  }
   wait_for(need);
   if (need.failure) return failure_of(need, target);
-  return need.mount_point.empty() ? target : *need.ready;
+  return need.ready->empty() ? target : *need.ready;
 }
 
 Result<std::optional<std::string>> TargetSetup::peek(const std::string& target) {
@@ -191,7 +194,7 @@ Result<std::optional<std::string>> TargetSetup::peek(const std::string& target) 
   if (!item->need) return std::optional(target);
   if (!look_at(*item->need)) return nothing;
   if (item->need->failure) return failure_of(*item->need, target);
-  return item->need->mount_point.empty() ? std::optional(target) : item->need->ready;
+  return item->need->ready->empty() ? std::optional(target) : item->need->ready;
 }
 
 void TargetSetup::release() {

@@ -31,13 +31,16 @@ struct TargetSteps {
                              const Log& log) = bring_up_initrd_network;
   Result<std::string> (*mount)(const std::string& target, const std::string& mount_point,
                                const Log& log) = mount_device_target;
+  // Empty: the target as it is called.
+  Result<std::string> (*find_raw)(const std::string& target, const Log& log) = find_raw_target;
   Status (*release)(const std::string& mount_point) = release_mount;
 };
 
 struct TargetLimits {
   int64_t ready_ms = 5 * 60 * 1000;    // for one target; mounting may replay a long journal
   int64_t others_ms = 10 * 1000;       // once the first is ready, before the capture begins
-  int64_t retry_after_ms = 30 * 1000;  // what failed so long ago is tried again in its turn
+  // What failed so long ago is tried again in its turn; the network at once, if nothing else is left.
+  int64_t retry_after_ms = 30 * 1000;
   int64_t release_ms = 60 * 1000;
   int64_t poll_ms = 50;
 };
@@ -72,7 +75,8 @@ class TargetSetup final : public TargetAccess {
     std::unique_ptr<HelperProcess> process;
     std::optional<Error> failure;
     int64_t failed_ms = 0;
-    std::optional<std::string> ready;
+    bool tried_again = false;
+    std::optional<std::string> ready;  // what is written to; empty: the target as it is called
   };
   struct Item {
     std::string target;
@@ -89,7 +93,7 @@ class TargetSetup final : public TargetAccess {
   bool look_at(Need& need) const;
   void wait_for(Need& need);
   [[nodiscard]] bool is_left(const Item& item) const;
-  [[nodiscard]] bool may_retry(const Need& need) const;
+  [[nodiscard]] bool may_retry(const Item& item) const;
   [[nodiscard]] static Error failure_of(const Need& need, const std::string& target);
   [[nodiscard]] static bool is_ready(const Item& item);
 

@@ -41,6 +41,14 @@ TEST_CASE("address: devices") {
   CHECK(raw.force);
   CHECK(raw.overwrite);
   CHECK_FALSE(good("raw:/dev/vdb?force=no").force);
+  CHECK(raw.partition_uuid.empty());
+  for (const char* text : {"raw:PARTUUID=5A3b7c21-02?overwrite=yes",
+                           "raw:/dev/disk/by-partuuid/5a3b7c21-02?overwrite=yes"}) {
+    raw = good(text);
+    CHECK(raw.partition_uuid == "5a3b7c21-02");
+    CHECK(raw.path == "/dev/disk/by-partuuid/5a3b7c21-02");
+    CHECK(raw.overwrite);
+  }
 }
 
 TEST_CASE("address: SSH") {
@@ -105,6 +113,9 @@ TEST_CASE("address: what is wrong is refused, and named") {
                              "nfs://h/d?=",
                              "raw:",
                              "raw:vdb",
+                             "raw:PARTUUID=",
+                             "raw:PARTUUID=../x",
+                             "raw:UUID=5a3b7c21-02",
                              "raw:/dev/../etc",
                              "raw:/dev/vdb?force",
                              "raw:/dev/vdb?quick=yes"}) {

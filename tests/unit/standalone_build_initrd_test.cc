@@ -229,6 +229,58 @@ TEST_CASE("build-initrd: devices that would have to be put together first are re
   refused("raw:/dev/sda1", nullptr);
 }
 
+TEST_CASE("build-initrd: a shell is no action of an initrd without one") {
+  KernelRoot kernel;
+  kernel.write("x.conf", "target dev:LABEL=x:/x\nfailure_action shell\n");
+  CHECK(kernel.build("1.0 --modules first --config " + kernel.root + "/x.conf") == 1);
+  CHECK(kernel.said("failure_action shell: this initrd has none; use another action"));
+}
+
+TEST_CASE("build-initrd: devices get names that last in the initrd's configuration") {
+  KernelRoot kernel;
+  for (const char* device : {"dev/sda", "dev/sdb1", "dev/sdc", "dev/dm-1"})
+    kernel.write(device, "");
+  auto link = [&](const char* to, const char* name) {
+    std::filesystem::path path = kernel.root + "/dev/" + name;
+    std::filesystem::create_directories(path.parent_path());
+    std::filesystem::create_symlink(kernel.root + "/dev/" + to, path);
+  };
+  link("sdb1", "disk/by-partuuid/5a3b7c21-01");
+  link("sdb1", "disk/by-uuid/aaaa-bbbb");
+  link("sdb1", "disk/by-id/wwn-0x5-part1");
+  link("sdb1", "disk/by-path/pci-0000:00:1f.2-ata-1-part1");
+  link("sdc", "disk/by-uuid/cccc-dddd");
+  link("dm-1", "mapper/group-volume");
+  auto packed = [&](const std::string& text) -> std::string {
+    kernel.write("x.conf", text);
+    if (kernel.build("1.0 --modules first --config " + kernel.root + "/x.conf") != 0) return "";
+    const auto entries = read_archive(test::read_file(kernel.root + "/out"));
+    const Entry* entry = find(entries, "etc/dumpwright.conf");
+    return entry == nullptr ? "" : entry->content;
+  };
+  CHECK(packed("# targets\n target\traw:/dev/sdb1?overwrite=yes # second\n") ==
+        "# targets\n target\traw:PARTUUID=5a3b7c21-01?overwrite=yes # second\n");
+  CHECK(packed("target raw:/dev/disk/by-id/wwn-0x5-part1\ntarget dev:/dev/sdc:/a:/b") ==
+        "target raw:PARTUUID=5a3b7c21-01\ntarget dev:UUID=cccc-dddd:/a:/b\n");
+  CHECK(packed("target dev:/dev/disk/by-path/pci-0000:00:1f.2-ata-1-part1:/x\n") ==
+        "target dev:PARTUUID=5a3b7c21-01:/x\n");
+  const std::string lasting =
+      "target raw:PARTUUID=5a3b7c21-01\ntarget dev:/dev/disk/by-uuid/aaaa-bbbb:/x\n"
+      "target nfs://h/dev/sdb1\ntarget raw:/dev/nvme9n1p9\n#target raw:/dev/sdb1\n";
+  CHECK(packed(lasting) == lasting);
+  CHECK(kernel.said("there is no /dev/nvme9n1p9 now"));
+  CHECK(packed("target raw:/dev/sda\n") == "target raw:/dev/sda\n");
+  CHECK(kernel.said("/dev/sda may be another disk after a crash"));
+  for (const char* name : {"disk/by-id/other", "mapper/group-volume"}) {
+    CAPTURE(name);
+    CHECK(packed(std::string("target dev:/dev/") + name + ":/x\n").empty());
+    CHECK(kernel.said("nothing makes this name in the initrd; write PARTUUID="));
+  }
+  // A kernel root without devices.
+  std::filesystem::remove_all(kernel.root + "/dev");
+  CHECK(packed(lasting) == lasting);
+}
+
 TEST_CASE("build-initrd: an executable that cannot be run cannot check a configuration") {
   KernelRoot kernel;
   kernel.write("init", std::string(kElfStart) + "static");

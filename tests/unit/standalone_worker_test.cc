@@ -94,6 +94,11 @@ Result<std::string> fake_mount(const std::string& target, const std::string& mou
   return mount_point + target.substr(target.rfind(':') + 1);
 }
 
+Result<std::string> fake_find_raw(const std::string& target, const Log&) {
+  if (target.find("none") != target.npos) return Error(ErrorKind::kTimeout, "did not appear");
+  return std::string(target.starts_with("raw:PARTUUID=") ? "raw:/dev/sdx1?overwrite=yes" : "");
+}
+
 Status fake_release(const std::string& mount_point) {
   counts().releases++;
   if (mount_point.empty()) return Error(ErrorKind::kUsage, "no mount point");
@@ -126,13 +131,14 @@ CaptureStatus work(std::vector<std::string> targets, std::vector<int> results,
     (*progress)->end_target(before.states[i]);
   }
   (*progress)->restarts = before.restarts;
-  CaptureStatus status = run_worker({&config,
-                                     &boot,
-                                     fake_capture,
-                                     &log,
-                                     {fake_check, fake_network, fake_mount, fake_release},
-                                     limits},
-                                    **progress);
+  CaptureStatus status =
+      run_worker({&config,
+                  &boot,
+                  fake_capture,
+                  &log,
+                  {fake_check, fake_network, fake_mount, fake_find_raw, fake_release},
+                  limits},
+                 **progress);
   // Each capture has ended by itself, so what it published is judged already.
   (*progress)->keep_published();
   CHECK((*progress)->best() == status);
@@ -140,6 +146,16 @@ CaptureStatus work(std::vector<std::string> targets, std::vector<int> results,
 }
 
 }  // namespace
+
+TEST_CASE("worker: a partition is written to by its path, whatever it is called") {
+  CHECK(work({"raw:PARTUUID=ab-01?overwrite=yes", "raw:/dev/none", "raw:/dev/sdy"}, {1, 1}) ==
+        CaptureStatus::kNothing);
+  CHECK(seen_places == std::vector<std::string>{"raw:/dev/sdx1?overwrite=yes", "raw:/dev/sdy"});
+  CHECK(seen_reports == seen_places);
+  REQUIRE(seen_errors.size() == 1);
+  CHECK(seen_errors[0].find("raw:/dev/none: did not appear") != std::string::npos);
+  CHECK(counts().releases == 0);
+}
 
 TEST_CASE("capture arguments: only what is configured, then the targets") {
   Config config;
@@ -277,6 +293,17 @@ TEST_CASE("worker: without the network its targets are passed over, each after a
   CHECK(seen_places == std::vector<std::string>{"/b"});
   REQUIRE(seen_errors.size() == 2);
   CHECK(seen_errors[1] == "nfs://h/d: no interface has an address");
+}
+
+TEST_CASE("worker: the network is tried again at once if no other target is left") {
+  network_fails = true;
+  TargetLimits patient = kLimits;
+  patient.retry_after_ms = 3600 * 1000;
+  CHECK(work({"nfs://h/d"}, {0}, {}, patient) == CaptureStatus::kNothing);
+  CHECK(counts().networks == 2);
+  CHECK(work({"/b", "ssh://u@h/c", "nfs://h/d"}, {1}, {}, patient) == CaptureStatus::kNothing);
+  CHECK(counts().networks == 2);
+  network_fails = false;
 }
 
 TEST_CASE("worker: goes on where the child before it ended") {

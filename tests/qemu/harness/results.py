@@ -61,7 +61,7 @@ def _things_tested(cell: Cell) -> list[Path]:
         paths.append(ROOT / "build/static/dumpwright")
     if cell.saver == "dumpwright":
         paths += [ROOT / "build/static/dumpwright", ROOT / "initrd-hooks/standalone/build-initrd",
-                  ROOT / "initrd-hooks/common.sh", ROOT / "initrd-hooks/hardware.sh"]
+                  *(ROOT / "initrd-hooks" / name for name in ("common.sh", "hardware.sh", "stable-targets"))]
     if cell.guest:
         paths += [HERE / "fetch-guest", *(path for path in (ROOT / "initrd-hooks").rglob("*") if path.is_file())]
     return paths

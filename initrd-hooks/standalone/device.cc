@@ -150,8 +150,9 @@ class Finder {
   }
 
   // What was not read yet, without the disks that are being read.
-  [[nodiscard]] std::vector<DiskDevices> unread() const {
+  [[nodiscard]] std::vector<DiskDevices> unread() {
     std::vector<DiskDevices> disks = reader_.disks();
+    forget_gone(disks);
     for (DiskDevices& devices : disks) {
       bool busy = std::ranges::any_of(
           probes_, [&](const Probe& probe) { return probe.devices.disk == devices.disk; });
@@ -161,6 +162,15 @@ class Finder {
     }
     std::erase_if(disks, [](const DiskDevices& devices) { return devices.names.empty(); });
     return disks;
+  }
+
+  // The next one of its name may be another.
+  void forget_gone(const std::vector<DiskDevices>& there) {
+    std::erase_if(read_, [&](const std::string& name) {
+      return std::ranges::none_of(there, [&](const DiskDevices& devices) {
+        return std::ranges::find(devices.names, name) != devices.names.end();
+      });
+    });
   }
 
   // As many as there may be at once.

@@ -76,11 +76,14 @@ Result<FoundDevice> DeviceReader::read_path() const {
 Result<std::optional<FoundDevice>> DeviceReader::read(const std::string& name) const {
   std::string path = path_of(name);
   if (!mounted_) {
-    if (!has_partition_uuid(name)) return std::optional<FoundDevice>();
+    DW_ASSIGN(bool is_it, has_partition_uuid(name));
+    if (!is_it) return std::optional<FoundDevice>();
     return std::optional(FoundDevice{std::move(path), {}});
   }
   DW_ASSIGN(std::optional<FileSystem> file_system, read_file_system(path, places_.open));
-  if (!file_system || !matches(name, *file_system)) return std::optional<FoundDevice>();
+  if (!file_system) return std::optional<FoundDevice>();
+  DW_ASSIGN(bool is_it, matches(name, *file_system));
+  if (!is_it) return std::optional<FoundDevice>();
   DW_TRY(refuse_raid_member(path, name));
   return std::optional(FoundDevice{std::move(path), std::move(*file_system)});
 }
@@ -98,7 +101,7 @@ Result<std::optional<FoundDevice>> DeviceReader::find_among(
   return std::optional<FoundDevice>();
 }
 
-bool DeviceReader::matches(const std::string& name, const FileSystem& found) const {
+Result<bool> DeviceReader::matches(const std::string& name, const FileSystem& found) const {
   switch (target_.by) {
     case DeviceTarget::By::kUuid:
       return ::strcasecmp(target_.name.c_str(), found.uuid.c_str()) == 0;
@@ -112,16 +115,16 @@ bool DeviceReader::matches(const std::string& name, const FileSystem& found) con
   return false;
 }
 
-bool DeviceReader::has_partition_uuid(const std::string& name) const {
+// What cannot be read for a moment is not taken for another partition.
+Result<bool> DeviceReader::has_partition_uuid(const std::string& name) const {
   std::string folder = places_.sysfs_block + "/" + name;
   uint64_t number = sysfs_number(folder + "/partition");
   std::string disk_name = disk_of_partition(folder);
   if (number == 0 || number > UINT32_MAX || disk_name.empty()) return false;
-  auto disk = open(path_of(disk_name));
-  if (!disk.ok()) return false;
-  auto uuid = partition_uuid(disk->get(), sysfs_number(folder + "/../queue/logical_block_size"),
-                             static_cast<uint32_t>(number));
-  return uuid.ok() && *uuid && ::strcasecmp((*uuid)->c_str(), target_.name.c_str()) == 0;
+  DW_ASSIGN(Fd disk, open(path_of(disk_name)));
+  uint64_t block_size = sysfs_number(folder + "/../queue/logical_block_size");
+  DW_ASSIGN(auto uuid, partition_uuid(disk.get(), block_size, static_cast<uint32_t>(number)));
+  return uuid && ::strcasecmp(uuid->c_str(), target_.name.c_str()) == 0;
 }
 
 Status DeviceReader::refuse_raid_member(const std::string& path, const std::string& name) const {

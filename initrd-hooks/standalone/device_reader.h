@@ -44,8 +44,8 @@ class DeviceReader {
  private:
   Result<std::optional<FoundDevice>> read(const std::string& name) const;
   [[nodiscard]] bool worth_reading(const std::string& name) const;
-  [[nodiscard]] bool matches(const std::string& name, const FileSystem& found) const;
-  [[nodiscard]] bool has_partition_uuid(const std::string& name) const;
+  [[nodiscard]] Result<bool> matches(const std::string& name, const FileSystem& found) const;
+  [[nodiscard]] Result<bool> has_partition_uuid(const std::string& name) const;
   [[nodiscard]] Status refuse_raid_member(const std::string& path, const std::string& name) const;
   [[nodiscard]] std::string name_of(const std::string& path) const;
   [[nodiscard]] std::string path_of(std::string name) const;

@@ -49,6 +49,7 @@ void guard_against_hang(const char* keys) {
 // With job control, on a console that waits: that of the supervisor does not.
 [[noreturn]] void be_shell() {
   reset_signals();
+  become_ordinary();
   ::setsid();
   int console = ::open("/dev/console", O_RDWR | O_NOCTTY);
   for (int standard = 0; console >= 0 && standard <= STDERR_FILENO; standard++)
@@ -145,6 +146,13 @@ Status act_on_fatal_signals(FinalAction action, pid_t process) {
     if (::sigaction(number, &handler, nullptr) != 0)
       return Error::from_errno("cannot handle fatal signals");
   return {};
+}
+
+void become_ordinary() {
+  int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] ssize_t kept_as_it_was = ::write(fd, "0", 1);
+  ::close(fd);
 }
 
 void reset_signals() {

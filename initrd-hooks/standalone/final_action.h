@@ -49,4 +49,8 @@ Status act_on_fatal_signals(FinalAction action, pid_t process = 1);
 // For a child: every signal as the kernel delivers it to an ordinary process, none blocked.
 void reset_signals();
 
+// For a child that runs what others wrote: within the OOM killer's reach, where the supervisor is
+// not.
+void become_ordinary();
+
 }  // namespace dw

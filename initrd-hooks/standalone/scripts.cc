@@ -47,14 +47,6 @@ std::vector<std::string> find_scripts(const std::string& folder, const Log& log)
   return names;
 }
 
-// The supervisor's children would be out of the OOM killer's reach as it is.
-void become_ordinary() {
-  int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  [[maybe_unused]] ssize_t kept_as_it_was = ::write(fd, "0", 1);
-  ::close(fd);
-}
-
 [[noreturn]] void be_script(const std::string& path, const std::vector<std::string>& environment) {
   reset_signals();
   become_ordinary();

@@ -133,7 +133,10 @@ Error TargetSetup::failure_of(const Need& need, const std::string& target) {
 bool TargetSetup::may_retry(const Item& item) const {
   const Need& need = *item.need;
   if (!need.failure || (need.process && need.process->hangs())) return false;
-  bool last = item.need == network_ && &item == &items_.back() && !need.tried_again;
+  bool others =
+      std::ranges::any_of(items_.begin() + (&item - items_.data() + 1), items_.end(),
+                          [](const Item& next) { return !next.need || !next.need->failure; });
+  bool last = item.need == network_ && !others && !need.tried_again;
   return last || shared_clock_ms() - need.failed_ms >= limits_.retry_after_ms;
 }
 

@@ -37,9 +37,10 @@ struct TargetSteps {
 };
 
 struct TargetLimits {
-  int64_t ready_ms = 5 * 60 * 1000;    // for one target; mounting may replay a long journal
-  int64_t others_ms = 10 * 1000;       // once the first is ready, before the capture begins
-  // What failed so long ago is tried again in its turn; the network at once, if nothing else is left.
+  int64_t ready_ms = 5 * 60 * 1000;  // for one target; mounting may replay a long journal
+  int64_t others_ms = 10 * 1000;     // once the first is ready, before the capture begins
+  // What failed so long ago is tried again in its turn; the network at once, if nothing else is
+  // left.
   int64_t retry_after_ms = 30 * 1000;
   int64_t release_ms = 60 * 1000;
   int64_t poll_ms = 50;

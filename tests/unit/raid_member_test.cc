@@ -100,7 +100,7 @@ TEST_CASE("RAID member: a disk with partitions is told by its end alone") {
 
 TEST_CASE("RAID member: the partition of a disk that is a member is refused") {
   test::TempDir folder;
-  DevicePlaces places{folder / "sys", folder / "dev"};
+  DevicePlaces places{.sysfs_block = folder / "sys", .dev = folder / "dev", .patience_ms = 60000};
   std::string disk = places.sysfs_block + "/sda";
   std::filesystem::create_directories(disk + "/sda1");
   std::filesystem::create_directories(places.dev);
@@ -134,7 +134,7 @@ TEST_CASE("RAID member: devices of any small size") {
 
 TEST_CASE("RAID member: the leg of a mirror is refused at once, the mirror itself is taken") {
   test::TempDir folder;
-  DevicePlaces places{folder / "sys", folder / "dev"};
+  DevicePlaces places{.sysfs_block = folder / "sys", .dev = folder / "dev", .patience_ms = 60000};
   auto add = [&](const std::string& name, const std::string& image) {
     for (const std::string& path :
          {places.sysfs_block, places.dev, places.sysfs_block + "/" + name})

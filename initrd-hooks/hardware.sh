@@ -189,8 +189,6 @@ dumpwright_check_file_system() {
 dumpwright_check_device() {
   local folder
   folder=$(dumpwright_block_folder "$2")
-  [ -n "$folder" ] || dumpwright_die "target $3: this machine has no $2 now; correct the target (blkid tells what there is)," \
-    "attach the device, or use another target"
   dumpwright_check_layers "$1" "$folder" "$3"
   dumpwright_check_drivers "$folder" "$3"
   dumpwright_check_file_system "$2" "$3"
@@ -230,7 +228,27 @@ dumpwright_check_way() {
   [ -n "$interface" ] || return 0
   kind=$(dumpwright_way_kind "$interface")
   [ -z "$kind" ] || dumpwright_die "the way to $1 leads over $interface, a $kind, which no initrd sets up;" \
-    "use a server that is reached over a port of a network card, or a disk (dev:, raw:)"
+    "use a server that is reached over a port of a network card, a disk (dev:, raw:), or say in kernel_arguments how one" \
+    "port reaches it (ip=)"
+}
+
+# dumpwright_check_absent: a target that is not there now may be attached again, if there is another to take its place.
+dumpwright_check_absent() {
+  local device target message
+  dumpwright_config --devices | while read -r device target; do
+    [ -z "$(dumpwright_block_folder "$device")" ] || continue
+    message="target $target: this machine has no $device now"
+    [ "$(dumpwright_setting target | wc -l)" -gt "$(dumpwright_absent_count)" ] ||
+      dumpwright_die "$message; correct the target (blkid tells what there is), attach the device, or use another target"
+    printf '%s: warning: %s\n' "${0##*/}" "$message; without its driver in the initrd the next target may have to do" >&2
+  done || exit 1
+}
+
+dumpwright_absent_count() {
+  local device target
+  dumpwright_config --devices | while read -r device target; do
+    [ -n "$(dumpwright_block_folder "$device")" ] || echo "$target"
+  done | wc -l
 }
 
 # dumpwright_check_machine KIND: ends the shell if a target cannot be reached from an initrd of that kind, as far as this
@@ -238,10 +256,13 @@ dumpwright_check_way() {
 dumpwright_check_machine() {
   local device target host
   [ -d "${DUMPWRIGHT_ROOT-}/sys/class" ] || return 0
+  dumpwright_check_absent
   dumpwright_config --devices | while read -r device target; do
-    dumpwright_check_device "$1" "$device" "$target"
+    [ -z "$(dumpwright_block_folder "$device")" ] || dumpwright_check_device "$1" "$device" "$target"
   done || exit 1
   command -v ip >/dev/null || return 0
+  # Whoever says how the capture kernel reaches them knows another way.
+  case " $(dumpwright_setting kernel_arguments)" in *' ip='*) return 0 ;; esac
   dumpwright_config --hosts | while read -r host; do
     dumpwright_check_way "$host"
   done || exit 1

@@ -176,6 +176,11 @@ TEST_CASE("initrd: a device that is not there, or not with a file system that is
   CHECK(machine.said("target dev:UUID=12:/crash: this machine has no /dev/disk/by-uuid/12 now"));
   CHECK(machine.check_for("raw:/dev/sdb", "dracut") == 1);
   CHECK(machine.said("has no /dev/sdb now"));
+  // Another may take its place, and none of several is not enough.
+  CHECK(machine.build_for("raw:/dev/sdb\ntarget raw:/dev/sda") == 0);
+  CHECK(machine.said("warning: target raw:/dev/sdb: this machine has no /dev/sdb now"));
+  CHECK(machine.build_for("raw:/dev/sdb\ntarget dev:UUID=12:/crash") == 1);
+  CHECK(machine.check_for("raw:/dev/sdb\ntarget raw:/dev/sda", "dracut") == 0);
   for (const char* type : {"ext2", "ext3", "ext4", "xfs"}) {
     machine.add_file_system("sda1", type);
     CHECK(machine.build_for("dev:LABEL=plain:/crash") == 0);

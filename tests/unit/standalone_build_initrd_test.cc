@@ -188,11 +188,11 @@ TEST_CASE("build-initrd: a target on a server brings its files and the drivers o
         {"ssh_key " + kernel.root + "/locked\nssh_known_hosts " + kernel.root + "/known\n",
          "passphrase"},
         {"", "needs a key"}};
-    for (const auto& [text, message] : wrong) {
-      CAPTURE(text);
-      kernel.write("ssh.conf", ssh + text);
+    for (const auto& line : wrong) {
+      CAPTURE(line.first);
+      kernel.write("ssh.conf", ssh + line.first);
       CHECK(build("") == 1);
-      CHECK(kernel.said(message));
+      CHECK(kernel.said(line.second));
     }
     CHECK(read_file(kernel.root + "/out") == "old");
   }

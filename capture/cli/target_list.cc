@@ -82,7 +82,8 @@ class TargetList {
     return false;
   }
 
-  // What is mounted for this capture only, or called so in its kernel only, is called by its target.
+  // What is mounted for this capture only, or called so in its kernel only, is called by its
+  // target.
   static std::string lasting_path(const Job& job, const std::string& path) {
     bool raw = job.target.starts_with("raw:PARTUUID=");
     bool ours = raw || job.target.starts_with("dev:");

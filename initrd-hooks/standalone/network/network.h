@@ -22,8 +22,8 @@ struct NetworkPlaces {
 };
 
 struct NetworkLimits {
-  // For interfaces to appear, to have a carrier, and to get an address: a link may take 10 s to come
-  // up, and a switch that looks for loops passes nothing on for 30 to 50 s more.
+  // For interfaces to appear, to have a carrier, and to get an address: a link may take 10 s to
+  // come up, and a switch that looks for loops passes nothing on for 30 to 50 s more.
   int64_t all_ms = 120 * 1000;
   // Once one interface of several that would do is ready, the others have this long: those that
   // have a carrier and still ask,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,9 @@ TABLES = 3
 OWN_SHARE = 0.03
 DESCRIPTOR_BYTES = 24
 PAGE_BYTES = 4096
-LOST, AGAIN, GOING_ON = "warning: ", "trying again", "going on with an interrupted dump: "
+# The first is of a target, as its address shows; others are about the vmcore, before there is a connection.
+LOST = re.compile(r"warning: \w+://")
+AGAIN, GOING_ON = "trying again", "going on with an interrupted dump: "
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,13 @@ def remaining_bytes(reference: Reference, vouched: Vouched) -> int:
 
 class Attempts:
     """Looks at the run's messages and at the relay, often. Of a connection that is lost the run tells
-    half a second before it makes the next one: that is when what the server has is looked at."""
+    half a second before it makes the next one: that is when what the server has is looked at.
 
-    def __init__(self, relay: Relay, running: Running, reference: Reference, target: Path) -> None:
-        self._relay, self._running, self._reference, self._target = relay, running, reference, target
+    Made before the run begins, which may be connected in no time; follow() tells which run it is."""
+
+    def __init__(self, relay: Relay, reference: Reference, target: Path) -> None:
+        self._relay, self._reference, self._target = relay, reference, target
+        self._running: Running | None = None
         self._seen = 0  # characters of the messages
         self._vouched = Vouched()
         self._own = OWN_BYTES
@@ -85,6 +91,9 @@ class Attempts:
         self._begun = [(self._first, remaining_bytes(reference, Vouched.on(target)))]
         self._next: tuple[int, int] | None = None
         self.lost = self.went_on = 0
+
+    def follow(self, running: Running) -> None:
+        self._running = running
 
     def look(self) -> dict:
         stats = self._relay.stats()
@@ -99,7 +108,7 @@ class Attempts:
                 self._begun.append(self._next if not late else (-1, self._remaining()))
                 self._next = None
                 self.lost += 1
-            elif LOST in line and self._next is None:
+            elif LOST.search(line) and self._next is None:
                 self._vouched = Vouched.on(self._target)
                 is_last = not any(AGAIN in later for later in lines)
                 self._next = (len(stats["up_of"]) if is_last else -1, self._remaining())

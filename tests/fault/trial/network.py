@@ -98,8 +98,9 @@ class Network:
         """Whatever happens to the connection ends in time: the dump comes through."""
         faults = self.faults.draw(dice, reference)
         text = ", ".join(map(str, faults))
+        attempts = Attempts(self.relay, reference, self.target)
         with self.stage.start(self._command(reference, dice, RETRY_S)) as running:
-            attempts = Attempts(self.relay, running, reference, self.target)
+            attempts.follow(running)
             ended = drive(running, self.relay, faults, attempts)
         self._make_well()
         with reasons(f"{reference.shape}, {text}", ended.text):

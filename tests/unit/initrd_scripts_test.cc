@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <string>
 
 #include "tests/unit/support/process.h"
@@ -68,38 +69,37 @@ class Initrd {
   test::TempDir root_;
 };
 
-}  // namespace
-
-TEST_CASE("initrd scripts: without a console the dump is saved all the same, then the reboot") {
-  for (const char* script : {kPremount, kCapture}) {
+// Runs `commands` with each of the scripts as ./script, in an initrd with and without a console;
+// `check` looks at what that left. Both end in a reboot, told where there is a console.
+void with_and_without_console(std::initializer_list<const char*> scripts,
+                              const std::string& commands, void (*check)(const Initrd& initrd)) {
+  for (const char* script : scripts) {
     for (bool console : {false, true}) {
       CAPTURE(script);
       CAPTURE(console);
       Initrd initrd;
       if (console) initrd.add_console();
       initrd.put(script, "script");
-      CHECK(initrd.sh(". ./script").status == 0);
-      CHECK(initrd.text("ran") == "supervise\n");
+      CHECK(initrd.sh(commands).status == 0);
       CHECK(initrd.text("sysrq") == "b\n");
       CHECK((initrd.text("console").find("rebooting") != std::string::npos) == console);
+      check(initrd);
     }
   }
 }
 
+}  // namespace
+
+TEST_CASE("initrd scripts: without a console the dump is saved all the same, then the reboot") {
+  with_and_without_console({kPremount, kCapture}, ". ./script", [](const Initrd& initrd) {
+    CHECK(initrd.text("ran") == "supervise\n");
+  });
+}
+
 TEST_CASE("initrd scripts: the guard starts without a console too") {
-  for (const char* script : {kTop, kRoot}) {
-    for (bool console : {false, true}) {
-      CAPTURE(script);
-      CAPTURE(console);
-      Initrd initrd;
-      if (console) initrd.add_console();
-      initrd.put(script, "script");
-      CHECK(initrd.sh(". ./script; wait").status == 0);
-      CHECK(initrd.text("sysrq") == "b\n");
-      CHECK(initrd.text("dumpwright-guard") != "999999999\n");
-      CHECK((initrd.text("console").find("rebooting") != std::string::npos) == console);
-    }
-  }
+  with_and_without_console({kTop, kRoot}, ". ./script; wait", [](const Initrd& initrd) {
+    CHECK(initrd.text("dumpwright-guard") != "999999999\n");
+  });
 }
 
 TEST_CASE("initrd scripts: dracut's other jobs have time to make the targets' devices") {

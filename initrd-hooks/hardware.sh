@@ -234,21 +234,17 @@ dumpwright_check_way() {
 
 # dumpwright_check_absent: a target that is not there now may be attached again, if there is another to take its place.
 dumpwright_check_absent() {
-  local device target message
-  dumpwright_config --devices | while read -r device target; do
-    [ -z "$(dumpwright_block_folder "$device")" ] || continue
+  local device target message absent
+  absent=$(dumpwright_config --devices | while read -r device target; do
+    [ -n "$(dumpwright_block_folder "$device")" ] || printf '%s %s\n' "$device" "$target"
+  done)
+  [ -n "$absent" ] || return 0
+  printf '%s\n' "$absent" | while read -r device target; do
     message="target $target: this machine has no $device now"
-    [ "$(dumpwright_setting target | wc -l)" -gt "$(dumpwright_absent_count)" ] ||
+    [ "$(dumpwright_setting target | wc -l)" -gt "$(printf '%s\n' "$absent" | wc -l)" ] ||
       dumpwright_die "$message; correct the target (blkid tells what there is), attach the device, or use another target"
     printf '%s: warning: %s\n' "${0##*/}" "$message; without its driver in the initrd the next target may have to do" >&2
   done || exit 1
-}
-
-dumpwright_absent_count() {
-  local device target
-  dumpwright_config --devices | while read -r device target; do
-    [ -n "$(dumpwright_block_folder "$device")" ] || echo "$target"
-  done | wc -l
 }
 
 # dumpwright_check_machine KIND: ends the shell if a target cannot be reached from an initrd of that kind, as far as this

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 
 namespace dw {
 
@@ -64,10 +65,10 @@ void guard_against_hang(const char* keys) {
   ::_exit(127);
 }
 
-void run_shell() {
+void run_shell(Watchdog& watchdog) {
   pid_t shell = ::fork();
   if (shell == 0) be_shell();
-  while (shell > 0 && ::waitpid(shell, nullptr, 0) < 0 && errno == EINTR) continue;
+  if (shell > 0) feed_until_end(shell, watchdog);
 }
 
 void on_fatal_signal(int number) {
@@ -112,11 +113,23 @@ FinalAction possible_action(FinalAction action, const Log& log, const char* shel
   return FinalAction::kReboot;
 }
 
-void finish(FinalAction action, const PowerControl& power, const Log& log) {
+void feed_until_end(pid_t child, Watchdog& watchdog) {
+  constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = kWatchdogPeriodMs / 4 * 1000 * 1000};
+  for (;;) {
+    pid_t ended = ::waitpid(child, nullptr, WNOHANG);
+    if (ended == child || (ended < 0 && errno != EINTR)) return;
+    watchdog.feed(shared_clock_ms());
+    ::nanosleep(&kPoll, nullptr);
+  }
+}
+
+void finish(FinalAction action, const PowerControl& power, Watchdog& watchdog, const Log& log) {
   log.say("final action: %s", name_of(action));
+  if (action == FinalAction::kHalt || action == FinalAction::kShell)
+    watchdog.disarm(action == FinalAction::kShell);
   if (action == FinalAction::kShell) {
     log.say("the machine waits for somebody; the end of the shell reboots it");
-    power.run_shell();
+    power.run_shell(watchdog);
     action = FinalAction::kReboot;
   }
   if (action == FinalAction::kReboot) power.guard_against_hang("b");

@@ -9,6 +9,7 @@
 #include "capture/cli/config.h"
 #include "initrd-hooks/standalone/log.h"
 #include "initrd-hooks/standalone/progress.h"
+#include "initrd-hooks/standalone/watchdog.h"
 
 namespace dw {
 
@@ -19,8 +20,8 @@ struct PowerControl {
   // Called before reboot(2); may start a process that presses these keys of SysRq, after a time in
   // which reboot(2) should have ended.
   void (*guard_against_hang)(const char* keys);
-  // A shell on the console, until it ends.
-  void (*run_shell)();
+  // A shell on the console, until it ends; feeds the watchdogs meanwhile.
+  void (*run_shell)(Watchdog& watchdog);
 };
 
 [[nodiscard]] PowerControl real_power_control();
@@ -37,9 +38,13 @@ struct PowerControl {
 [[nodiscard]] FinalAction possible_action(FinalAction action, const Log& log,
                                           const char* shell = "/bin/sh");
 
-// Carries the action out; behind a shell comes a reboot. If the kernel refuses it, it is asked to
+// Carries the action out; behind a shell comes a reboot. The watchdogs, which end a reboot that
+// hangs, are disarmed only where the machine is to stay. If the kernel refuses it, it is asked to
 // reboot instead, then to restart at once. Returns only when all of it failed.
-void finish(FinalAction action, const PowerControl& power, const Log& log);
+void finish(FinalAction action, const PowerControl& power, Watchdog& watchdog, const Log& log);
+
+// Waits until `child` has ended, and feeds the watchdogs meanwhile.
+void feed_until_end(pid_t child, Watchdog& watchdog);
 
 // From now on SIGSEGV and its kind end in `action` if they meet `process`, and not in its death,
 // which of process 1 is a kernel panic. A forked child that calls reset_signals() dies of them as

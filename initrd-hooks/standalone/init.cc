@@ -132,9 +132,7 @@ void capture_and_finish(const InitHooks& hooks, pid_t process, const Log& log) {
               {std::string("DUMPWRIGHT_OUTCOME=") + outcome_word(saved),
                std::string("DUMPWRIGHT_ACTION=") + name_of(action)},
               kScriptLimitMs, watchdog, log);
-  // Else it stays armed: it ends a reboot that hangs.
-  if (action == FinalAction::kHalt || action == FinalAction::kShell) watchdog.disarm();
-  finish(action, real_power_control(), log);
+  finish(action, real_power_control(), watchdog, log);
 }
 
 }  // namespace

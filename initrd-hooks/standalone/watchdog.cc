@@ -13,10 +13,17 @@ namespace {
 
 constexpr char kFood = '\0';
 constexpr char kMayBeClosed = 'V';
+constexpr char kIsFed[] = "is fed as long as the shell lives";
+constexpr char kIsNotFed[] = "may reset the machine";
 
 bool write_one(int fd, char character) { return ::write(fd, &character, 1) == 1; }
 
 }  // namespace
+
+bool stop_watchdog(int fd) {
+  int options = WDIOS_DISABLECARD;
+  return ::ioctl(fd, WDIOC_SETOPTIONS, &options) == 0;
+}
 
 void Watchdog::look_for(int& fd, const std::string& path) {
   fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -29,24 +36,32 @@ void Watchdog::look_for(int& fd, const std::string& path) {
            path.c_str(), seconds);
 }
 
-void Watchdog::feed(int64_t now_ms) {
-  if (now_ms - fed_ms_ < kWatchdogPeriodMs) return;
-  fed_ms_ = now_ms;
+void Watchdog::look_for_all() {
   for (int number = 0; number < kMaxWatchdogs; number++) {
     int& fd = fds_[static_cast<size_t>(number)];
     if (fd < 0) look_for(fd, path_ + std::to_string(number));
   }
   // Number 0 has the other name too, and can be opened once.
   if (fds_.front() < 0 && fds_.back() < 0) look_for(fds_.back(), path_);
+}
+
+void Watchdog::feed(int64_t now_ms) {
+  if (now_ms - fed_ms_ < kWatchdogPeriodMs) return;
+  fed_ms_ = now_ms;
+  if (!disarmed_) look_for_all();
   for (int fd : fds_)
     if (fd >= 0) write_one(fd, kFood);
 }
 
-void Watchdog::disarm() {
+void Watchdog::disarm(bool feed_on) {
+  disarmed_ = true;
   for (int& fd : fds_) {
     if (fd < 0) continue;
-    if (!write_one(fd, kMayBeClosed))
-      log_.say("watchdog: it cannot be stopped, and will reset the machine");
+    // In this order: some drivers start anew with any write.
+    write_one(fd, kMayBeClosed);
+    bool stopped = stop_(fd);
+    if (!stopped) log_.say("watchdog: it is not stopped, and %s", feed_on ? kIsFed : kIsNotFed);
+    if (!stopped && feed_on) continue;
     ::close(fd);
     fd = -1;
   }

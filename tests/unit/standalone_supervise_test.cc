@@ -327,11 +327,13 @@ TEST_CASE("final action: a kernel that refuses is asked for a reboot, then resta
   static std::string guards;
   PowerControl power{refuse_reboot, [] { emergency_restarts++; },
                      [](const char* keys) { guards += keys; },
-                     [] { FAIL("no shell was asked for"); }};
+                     [](Watchdog&) { FAIL("no shell was asked for"); }};
+  Log log(-1);
+  Watchdog watchdog(log, "/no/watchdog");
   for (FinalAction action : {FinalAction::kReboot, FinalAction::kPoweroff, FinalAction::kHalt}) {
     reboots = emergency_restarts = 0;
     guards.clear();
-    finish(action, power, Log(-1));
+    finish(action, power, watchdog, log);
     // One each, also for the reboot after a refusal; a halt that hangs is a halt.
     CHECK(guards == (action == FinalAction::kPoweroff ? "ob" : "b"));
     CHECK(last_reboot_command == reboot_command(action));
@@ -348,8 +350,10 @@ TEST_CASE("final action: a shell, and a reboot behind it; without one a reboot")
                        return -1;
                      },
                      [] { done += "restart "; }, [](const char* keys) { done += keys; },
-                     [] { done += "shell "; }};
-  finish(possible_action(FinalAction::kShell, Log(-1), "/bin/sh"), power, Log(-1));
+                     [](Watchdog&) { done += "shell "; }};
+  Log log(-1);
+  Watchdog watchdog(log, "/no/watchdog");
+  finish(possible_action(FinalAction::kShell, log, "/bin/sh"), power, watchdog, log);
   CHECK(done == "shell breboot restart ");
   CHECK(possible_action(FinalAction::kShell, Log(-1), "/no/sh") == FinalAction::kReboot);
   CHECK(possible_action(FinalAction::kHalt, Log(-1), "/no/sh") == FinalAction::kHalt);

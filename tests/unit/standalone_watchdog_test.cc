@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
+#include "initrd-hooks/standalone/final_action.h"
 #include "initrd-hooks/standalone/supervise.h"
 #include "initrd-hooks/standalone/watchdog.h"
 #include "tests/unit/support/temp_dir.h"
@@ -24,6 +26,12 @@ struct Kennel {
 };
 
 std::string food(size_t count) { return std::string(count, '\0'); }
+
+// A shell that ends when watchdog 1 has eaten this much, or in vain.
+[[noreturn]] void be_shell_until(const Kennel& kennel, size_t eaten) {
+  for (int i = 0; i < 600 && kennel.eaten(1).size() < eaten; i++) ::usleep(50 * 1000);
+  ::_exit(0);
+}
 
 // How often the watchdog was fed while a child that does `work` was supervised.
 size_t fed_while(int (*work)(SharedProgress&, const void*), Supervision supervision) {
@@ -71,7 +79,7 @@ TEST_CASE("watchdog: one without a number is fed, unless number 0 has that name 
     watchdog.feed(kWatchdogPeriodMs);
     CHECK(test::read_file(kennel.path) == food(2));
     CHECK(kennel.eaten(1) == food(2));
-    watchdog.disarm();
+    watchdog.disarm(false);
     CHECK(test::read_file(kennel.path).back() == 'V');
   }
   SUBCASE("not beside number 0") {
@@ -96,9 +104,40 @@ TEST_CASE("watchdog: disarmed for a machine that is to stay halted, and only the
   CHECK(kennel.eaten(0) == food(1));
   Watchdog watchdog(log, kennel.path);
   watchdog.feed(0);
-  watchdog.disarm();
+  watchdog.disarm(false);
   CHECK_FALSE(watchdog.is_there());
   CHECK(kennel.eaten(0).back() == 'V');
+}
+
+TEST_CASE("watchdog: one that the kernel does not stop is fed as long as the shell lives") {
+  Kennel kennel;
+  kennel.add(0);
+  kennel.add(1);
+  Log log(-1);
+  // Of the two, that which was opened first; then none.
+  static int stoppable;
+  stoppable = 1;
+  Watchdog watchdog(log, kennel.path, [](int) { return stoppable-- > 0; });
+  watchdog.feed(0);
+  SUBCASE("where one is there") {
+    std::string stopped = kennel.eaten(0) + 'V';
+    std::string refuses = kennel.eaten(1) + 'V';
+    watchdog.disarm(true);
+    CHECK(watchdog.is_there());
+    kennel.add(2);
+    std::fflush(nullptr);
+    pid_t shell = ::fork();
+    if (shell == 0) be_shell_until(kennel, refuses.size() + 2);
+    feed_until_end(shell, watchdog);
+    CHECK(kennel.eaten(1).starts_with(refuses + food(2)));
+    // Nothing is armed again, nor anew.
+    CHECK(kennel.eaten(0) == stopped);
+    CHECK(kennel.eaten(2).empty());
+  }
+  SUBCASE("but not without one") {
+    watchdog.disarm(false);
+    CHECK_FALSE(watchdog.is_there());
+  }
 }
 
 TEST_CASE("watchdog: not fed any more when the capture does not move, though it has no limit") {

@@ -16,6 +16,12 @@ constexpr uint32_t kMinEntryBytes = 128;
 constexpr uint32_t kMaxEntryBytes = 4096;
 constexpr uint32_t kMaxMbrPartitions = 255;
 
+// Where the four entries of an MBR are, the type in each, and that of a disk with a GPT.
+constexpr size_t kMbrEntries = 446;
+constexpr size_t kMbrEntryBytes = 16;
+constexpr size_t kMbrTypeOffset = 4;
+constexpr uint8_t kProtectiveType = 0xEE;
+
 using Sector = std::array<std::byte, 512>;
 
 // The first three fields of a GUID are little-endian numbers (UEFI specification, appendix A).
@@ -55,10 +61,19 @@ Result<std::optional<std::string>> gpt_uuid(int disk, Bytes header, uint64_t blo
   return std::optional<std::string>(guid_text(guid));
 }
 
+bool is_mbr(Bytes sector) { return load<uint16_t>(sector, 510) == 0xAA55; }
+
+// As in the kernel (block/partitions/efi.c): a GPT counts only where the MBR says so. A disk that
+// was partitioned anew by an old tool may have both.
+bool is_protective(Bytes sector) {
+  for (size_t at = kMbrEntries; at < kMbrEntries + 4 * kMbrEntryBytes; at += kMbrEntryBytes)
+    if (load<uint8_t>(sector, at + kMbrTypeOffset) == kProtectiveType) return is_mbr(sector);
+  return false;
+}
+
 std::optional<std::string> mbr_uuid(Bytes sector, uint32_t number) {
   uint32_t signature = load<uint32_t>(sector, 440);
-  if (load<uint16_t>(sector, 510) != 0xAA55 || signature == 0 || number > kMaxMbrPartitions)
-    return std::nullopt;
+  if (!is_mbr(sector) || signature == 0 || number > kMaxMbrPartitions) return std::nullopt;
   char text[16];
   std::snprintf(text, sizeof(text), "%08x-%02x", signature, number);
   return text;
@@ -70,11 +85,12 @@ Result<std::optional<std::string>> partition_uuid(int disk, uint64_t block_size,
   if (number == 0 || block_size < sizeof(Sector) || block_size > kMaxBlockSize)
     return std::optional<std::string>();
   Sector sector;
-  DW_TRY(read_exact_at(disk, sector, block_size));
-  if (std::memcmp(sector.data(), kGptSignature, sizeof(kGptSignature) - 1) == 0)
-    return gpt_uuid(disk, sector, block_size, number);
   DW_TRY(read_exact_at(disk, sector, 0));
-  return mbr_uuid(sector, number);
+  if (!is_protective(sector)) return mbr_uuid(sector, number);
+  DW_TRY(read_exact_at(disk, sector, block_size));
+  if (std::memcmp(sector.data(), kGptSignature, sizeof(kGptSignature) - 1) != 0)
+    return std::optional<std::string>();
+  return gpt_uuid(disk, sector, block_size, number);
 }
 
 }  // namespace dw

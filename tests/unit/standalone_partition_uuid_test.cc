@@ -29,6 +29,8 @@ std::string mbr_disk() {
 std::string gpt_disk(uint64_t block_size) {
   std::string disk(4 * block_size, '\0');
   MutableBytes bytes = std::as_writable_bytes(std::span(disk));
+  disk.replace(510, 2, "\x55\xAA");
+  disk[446 + 16 + 4] = '\xEE';  // protective, as in hybrid ones not in the first entry
   disk.replace(block_size, 8, "EFI PART");
   store<uint64_t>(bytes, block_size + 72, 2);
   store<uint32_t>(bytes, block_size + 80, 4);
@@ -60,6 +62,23 @@ TEST_CASE("partition UUID: MBR") {
   CHECK(uuid_of(mbr_disk(), 512, 12) == "5a3b7c21-0c");
   CHECK_FALSE(uuid_of(mbr_disk(), 512, 256));
   CHECK_FALSE(uuid_of(std::string(8192, '\0'), 512, 1));
+}
+
+TEST_CASE("partition UUID: a GPT that an MBR has replaced does not count") {
+  std::string disk = gpt_disk(512);
+  disk.replace(0, 512, mbr_disk(), 0, 512);
+  CHECK(uuid_of(disk, 512, 2) == "5a3b7c21-02");
+  disk[446 + 4] = '\x83';
+  CHECK(uuid_of(disk, 512, 2) == "5a3b7c21-02");
+  disk[446 + 3 * 16 + 4] = '\xEE';
+  CHECK(uuid_of(disk, 512, 2) == "a3a2a1a0-a5a4-a7a6-a8a9-aaabacadaeaf");
+  // As the kernel has no partitions then.
+  disk[512] = 'x';
+  CHECK_FALSE(uuid_of(disk, 512, 2));
+  // Nor from a sector that is no MBR.
+  disk = gpt_disk(512);
+  disk[511] = 0;
+  CHECK_FALSE(uuid_of(disk, 512, 2));
 }
 
 TEST_CASE("partition UUID: a hostile table leads nowhere") {

@@ -16,22 +16,26 @@ dumpwright_config() {
 # dumpwright_setting KEY: the value that the configuration gives it; targets one per line.
 dumpwright_setting() { dumpwright_config --get "$1"; }
 
+# dumpwright_addresses_of NAME: those that it has now, in an order that is always the same.
+dumpwright_addresses_of() { timeout 30 getent ahosts "$1" 2>/dev/null | awk '{ print $1 }' | sort -u || true; }
+
 # dumpwright_known_addresses FILE: prints `ADDRESS NAME` for each server that the configuration calls by a name, with the
-# addresses that it has now. One that cannot be resolved now keeps those in FILE, which has the same form and may be missing.
+# addresses that it has now. It keeps those in FILE, which has the same form and may be missing, while one of them is still
+# among the answers, of which a name server may give some only, in turn; and where it cannot be resolved now.
 dumpwright_known_addresses() {
-  local name addresses address
+  local name addresses address before
   dumpwright_config --hosts | while read -r name; do
     case $name in
       *:*) continue ;; # an address, of IPv6
       *[!0-9.]*) ;;
       *) continue ;;
     esac
-    addresses=$(timeout 30 getent ahosts "$name" 2>/dev/null | awk '{ print $1 }' | sort -u || true)
-    if [ -z "$addresses" ]; then
-      [ ! -f "$1" ] || addresses=$(awk -v name="$name" '$2 == name { print $1 }' "$1")
-      echo "${0##*/}: warning: $name cannot be resolved now" \
-        "$([ -n "$addresses" ] && echo '(its last addresses are kept)' || echo '(after the crash it has to be)')" >&2
-    fi
+    addresses=$(dumpwright_addresses_of "$name")
+    before=''
+    [ ! -f "$1" ] || before=$(awk -v name="$name" '$2 == name { print $1 }' "$1")
+    [ -n "$addresses" ] || echo "${0##*/}: warning: $name cannot be resolved now" \
+      "$([ -n "$before" ] && echo '(its last addresses are kept)' || echo '(after the crash it has to be)')" >&2
+    if [ -z "$addresses" ] || printf '%s\n' "$addresses" | grep -qxF -e "$before"; then addresses=$before; fi
     for address in $addresses; do
       echo "$address $name"
     done

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <unistd.h>
 
 #include <thread>
@@ -87,6 +88,47 @@ TEST_CASE("network: names that cannot be resolved are those that were known") {
   test::write_file(dir / "hosts", "");
   REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", false, log).ok());
   CHECK(test::read_file(dir / "hosts") == "\n192.0.2.1 localhost\n");
+}
+
+TEST_CASE("network: names are asked for until no server answers, or the time is over") {
+  static std::string asked;
+  static int answer;
+  asked.clear();
+  constexpr int64_t kNever = int64_t{1} << 40;
+  NameQueries queries{.ask =
+                          [](const char* name) {
+                            asked += std::string(name) + " ";
+                            return answer;
+                          },
+                      .limit_ms = kNever,
+                      .silence_ms = 0};
+  std::string expected = "one two ";
+  std::string hosts = "\n192.0.2.1 one\n192.0.2.2 two\n2001:db8::2 two\n";
+  SUBCASE("silence") {
+    answer = EAI_AGAIN;
+    expected = "one ";
+  }
+  SUBCASE("a server that cannot tell now") {
+    answer = EAI_AGAIN;
+    queries.silence_ms = kNever;
+  }
+  SUBCASE("no such name") { answer = EAI_NONAME; }
+  SUBCASE("all are resolved") {
+    answer = 0;
+    hosts.clear();
+  }
+  SUBCASE("the first one, too late") {
+    answer = 0;
+    queries.limit_ms = 0;
+    expected = "one ";
+    hosts = "\n192.0.2.2 two\n2001:db8::2 two\n";
+  }
+  test::TempDir dir;
+  test::write_file(dir / "hosts", "");
+  test::write_file(dir / "known", "192.0.2.1 one\n192.0.2.2 two\n2001:db8::2 two\n");
+  REQUIRE(fall_back_on_known_addresses(dir / "known", dir / "hosts", true, Log(-1), queries).ok());
+  CHECK(asked == expected);
+  CHECK(test::read_file(dir / "hosts") == hosts);
 }
 
 TEST_CASE("network: without ip= every interface asks by DHCP") {

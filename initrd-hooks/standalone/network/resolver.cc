@@ -10,6 +10,7 @@
 
 #include "capture/base/fd.h"
 #include "capture/cli/config.h"
+#include "initrd-hooks/standalone/progress.h"
 
 namespace dw {
 
@@ -35,14 +36,35 @@ std::vector<KnownAddress> parse_known(std::string_view text) {
   return known;
 }
 
-bool resolves(const std::string& name) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return false;
-  ::freeaddrinfo(found);
-  return true;
-}
+// Each name once, as any may take seconds; and none any more when the servers are silent.
+class Resolver {
+ public:
+  Resolver(bool ask, const NameQueries& queries, const Log& log)
+      : asks_(ask), queries_(queries), log_(log), end_ms_(shared_clock_ms() + queries.limit_ms) {}
+
+  bool resolves(const std::string& name) {
+    if (asks_ && resolved_.size() < kMaxNames && !resolved_.contains(name))
+      resolved_[name] = ask(name);
+    return resolved_[name];
+  }
+
+ private:
+  bool ask(const std::string& name) {
+    int64_t start = shared_clock_ms();
+    int error = queries_.ask(name.c_str());
+    int64_t now = shared_clock_ms();
+    bool silent = error == EAI_AGAIN && now - start >= queries_.silence_ms;
+    asks_ = !silent && now < end_ms_;
+    if (silent) log_.say("network: no name server answers");
+    return error == 0;
+  }
+
+  bool asks_;
+  const NameQueries& queries_;
+  const Log& log_;
+  int64_t end_ms_;
+  std::map<std::string, bool> resolved_;
+};
 
 Status append(const std::string& path, const std::string& text) {
   DW_ASSIGN(Fd file, open_file(path.c_str(), O_WRONLY | O_CREAT, 0644));
@@ -74,17 +96,23 @@ Status write_resolver(const std::string& path, const std::vector<IpAddress>& ser
   return file.close();
 }
 
+int ask_for_name(const char* name) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  int error = ::getaddrinfo(name, nullptr, &hints, &found);
+  if (error == 0) ::freeaddrinfo(found);
+  return error;
+}
+
 Status fall_back_on_known_addresses(const std::string& known, const std::string& hosts, bool ask,
-                                    const Log& log) {
+                                    const Log& log, const NameQueries& queries) {
   if (::access(known.c_str(), F_OK) != 0) return {};
   DW_ASSIGN(std::string text, read_text_file(known.c_str(), kMaxKnownBytes));
-  std::map<std::string, bool> resolved;
+  Resolver resolver(ask, queries, log);
   std::string more;
   for (const auto& [address, name] : parse_known(text)) {
-    // Once: each try may take seconds.
-    if (ask && !resolved.contains(name) && resolved.size() < kMaxNames)
-      resolved[name] = resolves(name);
-    if (resolved[name]) continue;
+    if (resolver.resolves(name)) continue;
     log.say("network: %s is not resolved; it was %s when the initrd was built", name.c_str(),
             address.c_str());
     more += address + " " + name + "\n";

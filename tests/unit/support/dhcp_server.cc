@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "initrd-hooks/standalone/network/dhcp_socket.h"
 #include "tests/unit/support/dhcp_reply.h"
@@ -62,6 +63,7 @@ void DhcpServer::run() {
 
 void DhcpServer::answer(Bytes message) {
   auto type = static_cast<uint8_t>(message[242]);
+  if (mood_ == Mood::kGrantsLate && !std::exchange(was_asked_, true)) return;
   if (type == 3) requests_++;
   if (type == 3 && mood_ == Mood::kSilentAfterOffer) return;
   MacAddress mac;

@@ -15,8 +15,9 @@ namespace dw::test {
 
 class DhcpServer {
  public:
-  enum class Mood : uint8_t { kGrants, kRefuses, kSilentAfterOffer };
-  // `more`: options that go into its replies as they are.
+  enum class Mood : uint8_t { kGrants, kGrantsLate, kRefuses, kSilentAfterOffer };
+  // kGrantsLate: what comes first is not answered. `more`: options that go into its replies as they
+  // are.
   DhcpServer(const std::string& interface, Mood mood, std::vector<uint8_t> more = {});
   ~DhcpServer();
   DhcpServer(const DhcpServer&) = delete;
@@ -34,6 +35,7 @@ class DhcpServer {
   int index_;
   Fd socket_;
   std::atomic<bool> stop_{false};
+  bool was_asked_ = false;
   std::atomic<int> requests_{0};
   std::thread thread_;
 };

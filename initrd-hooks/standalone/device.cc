@@ -111,8 +111,15 @@ class Finder {
   void tell(const Log& log) const {
     std::vector<DiskDevices> disks = reader_.disks();
     log.say("%zu disks are there", disks.size());
-    int64_t end = shared_clock_ms() + patience_ms_;
-    for (size_t i = 0; i < std::min(disks.size(), kMaxListed); i++) describe(disks[i], end, log);
+    std::vector<Description> open;
+    for (size_t i = 0; i < std::min(disks.size(), kMaxListed); i++)
+      open.push_back({&disks[i], nullptr, shared_clock_ms() + patience_ms_});
+    // One that hangs takes no time from the others. Ends, as each has its limit.
+    while (!open.empty()) {
+      for (Description& description : open) advance(description, log);
+      std::erase_if(open, [](const Description& description) { return description.done; });
+      sleep_ms(kProbePollMs);
+    }
     if (trouble_) log.warn(*trouble_);
   }
 
@@ -218,21 +225,45 @@ class Finder {
                                 [&](const Probe& probe) { return probe.devices.disk < name; });
   }
 
-  void describe(const DiskDevices& devices, int64_t end, const Log& log) const {
-    bool busy = std::ranges::any_of(
-        probes_, [&](const Probe& probe) { return probe.devices.disk == devices.disk; });
-    if (!busy) {
-      auto process = HelperProcess::start(
-          [&]() -> Result<std::string> {
-            for (const std::string& name : devices.names) reader_.describe(name, log);
-            return std::string();
-          },
-          kProbeLimitMs);
-      while (process.ok() && !(*process)->outcome() && shared_clock_ms() < end)
-        sleep_ms(kProbePollMs);
-      busy = !process.ok() || !(*process)->outcome();
+  // What a disk holds is told by a process of its own, since reading may hang.
+  struct Description {
+    const DiskDevices* devices;
+    std::unique_ptr<HelperProcess> process;
+    int64_t end_ms;
+    bool done = false;
+  };
+
+  // Takes it further; a disk that is being read still is left to that.
+  void advance(Description& description, const Log& log) const {
+    if (description.process) {
+      description.done = description.process->outcome().has_value();
+    } else if (!is_being_read(*description.devices)) {
+      auto process = start_description(*description.devices, log);
+      description.done = !process.ok();
+      if (!process.ok()) return log.warn(process.error());
+      description.process = std::move(*process);
+      description.end_ms = shared_clock_ms() + patience_ms_;
     }
-    if (busy) log.say("  %s: does not answer", devices.disk.c_str());
+    if (description.done || shared_clock_ms() < description.end_ms) return;
+    log.say("  %s: has not answered in %lld ms", description.devices->disk.c_str(),
+            static_cast<long long>(patience_ms_));
+    description.done = true;
+  }
+
+  [[nodiscard]] bool is_being_read(const DiskDevices& devices) const {
+    return std::ranges::any_of(probes_, [&](const Probe& probe) {
+      return probe.devices.disk == devices.disk && !probe.process->outcome();
+    });
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<HelperProcess>> start_description(const DiskDevices& devices,
+                                                                         const Log& log) const {
+    return HelperProcess::start(
+        [&]() -> Result<std::string> {
+          for (const std::string& name : devices.names) reader_.describe(name, log);
+          return std::string();
+        },
+        kProbeLimitMs);
   }
 
   const DeviceTarget& target_;

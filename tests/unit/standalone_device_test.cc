@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -169,6 +170,43 @@ TEST_CASE("device: a disk that hangs keeps no other from being found") {
   auto found = wait_for_device(target_of(kByUuid), fake.places, 20 * 1000, quiet());
   REQUIRE(found.ok());
   CHECK(found->path == fake.places.dev + "/sdc");
+}
+
+TEST_CASE("device: if it is not found, what is there is told, also beside a disk that is slow") {
+  static std::string log_path;
+  FakeDevices fake;
+  for (const char* name : {"sda", "sdb"}) fake.add(name, ext_image('B', "other"));
+  test::TempDir folder;
+  log_path = folder / "log";
+  Fd file = std::move(*open_file(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600));
+  Log log(file.get());
+  auto said = [](const char* what) {
+    return test::read_file(log_path).find(what) != std::string::npos;
+  };
+  SUBCASE("it answers in the end") {
+    fake.places.open = [](const char* path) -> Result<Fd> {
+      if (std::string_view(path).ends_with("/sda"))
+        while (test::read_file(log_path).find("sdb: ext2/3/4") == std::string::npos) ::usleep(1000);
+      return open_device(path);
+    };
+    DeviceTarget by_path{DeviceTarget::By::kPath, fake.places.dev + "/sdc", "/"};
+    CHECK_FALSE(wait_for_device(by_path, fake.places, 0, log).ok());
+    CHECK(said("sda: ext2/3/4"));
+    CHECK_FALSE(said("answer"));
+  }
+  SUBCASE("it never does") {
+    fake.places.patience_ms = 100;
+    fake.places.open = [](const char* path) -> Result<Fd> {
+      if (std::string_view(path).ends_with("/sda"))
+        for (;;) ::pause();
+      return open_device(path);
+    };
+    for (const char* target : {kByUuid, "dev:/dev/no-such-device:/x"}) {
+      test::write_file(log_path, "");
+      CHECK_FALSE(wait_for_device(target_of(target), fake.places, 0, log).ok());
+      CHECK(said("sda: has not answered in 100 ms"));
+    }
+  }
 }
 
 TEST_CASE("device: of several that match, the first in the order of names is taken") {

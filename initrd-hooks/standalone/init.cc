@@ -75,6 +75,12 @@ void prepare_for_panic(FinalAction action) {
   [[maybe_unused]] Status kept_as_it_was = write_text(kPath, kPanicSeconds);
 }
 
+// By default the kernel sets up to 2 MiB more aside as soon as memory is fragmented (Documentation/
+// admin-guide/sysctl/vm.rst), which it soon is in a reservation of 80 MiB.
+void use_all_memory() {
+  [[maybe_unused]] Status kept_as_it_was = write_text("/proc/sys/vm/watermark_boost_factor", "0\n");
+}
+
 int work_in_child(SharedProgress& progress, const void* context) {
   open_console(0);
   // If anybody has to go for want of memory, then not the supervisor.
@@ -120,6 +126,7 @@ void capture_and_finish(const InitHooks& hooks, pid_t process, const Log& log) {
   FinalAction final_action = config.final_action.value_or(FinalAction::kReboot);
   FinalAction failure_action = config.failure_action.value_or(final_action);
   prepare_for_panic(failure_action);
+  use_all_memory();
   Status handled = act_on_fatal_signals(failure_action, process);
   if (!handled.ok()) log.warn(handled.error());
 

@@ -18,8 +18,11 @@ Status load_module(const Module& module, const std::vector<BootParameter>& boot)
   if (!parameters.empty() && !more.empty()) parameters += ' ';
   parameters += more;
   DW_ASSIGN(Fd file, open_file(path.c_str(), O_RDONLY));
-  if (::syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0) return {};
-  if (errno == EEXIST) return {};
+  if (::syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0 || errno == EEXIST) {
+    // The initrd lies in memory, of which there is little; the kernel has a copy.
+    ::unlink(path.c_str());
+    return {};
+  }
   return Error::from_errno("cannot load the module").on(module.file);
 }
 

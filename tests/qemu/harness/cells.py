@@ -51,10 +51,10 @@ class Cell:
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
     panic: str = "sysrq"  # how the guest panics: see harness/panics.py
-    # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py; it is booted
-    # again after the capture. Its disk may receive the dump: file_system "root".
-    # With "xfs" the dump's disk is mounted at the panic.
+    # A whole Debian system of this suite, with dumpwright installed in it, see harness/installed.py. Its disk may
+    # receive the dump: file_system "root". With "xfs" the dump's disk is mounted at the panic.
     guest: str = ""
+    boots_again: bool = True  # with guest: the system, after the capture, finds the dump and is ready for the next
     initrd: str = "standalone"  # with guest: the capture kernel's, as dumpwright.conf names it
     panic_cpu: int = 0  # with guest: where the panic happens
     in_matrix: bool = True

@@ -75,8 +75,9 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Ser
     if cell.saver == "dumpwright":
         done.append(check_saved_log(dump, panic))
     done += check_sent(cell, dump, console, server)
-    if cell.guest:
-        done += [check_second_boot(machine), *check_cpus(cell, machine, work)]
+    if cell.guest and cell.boots_again:
+        done.append(check_second_boot(machine))
+    done += check_cpus(cell, machine, work)
     return done + check_cell(cell, machine, work, truth, seed)
 
 
@@ -94,7 +95,8 @@ def _run_first(cell: Cell, server: Server | None, machine: Machine, work: Path) 
     first = work / "first.img"
     build_boot_initrd(kernel, first)
     outcome = machine.run(kernel, first)
-    machine.run_again(kernel, first)
+    if cell.boots_again:
+        machine.run_again(kernel, first)
     return kernel, outcome, root_disk if cell.file_system == "root" else machine.dump_disk
 
 

@@ -236,6 +236,19 @@ TEST_CASE("build-initrd: a shell is no action of an initrd without one") {
   CHECK(kernel.said("failure_action shell: this initrd has none; use another action"));
 }
 
+TEST_CASE("build-initrd: scripts before and after the capture are told to be left out") {
+  KernelRoot kernel;
+  for (const char* name : {"pre.d/10-fans", "pre.d/README", "post.d/mail"})
+    kernel.write(std::string("etc/dumpwright/") + name, "#!/bin/sh\n");
+  for (const char* name : {"pre.d/10-fans", "post.d/mail"})
+    std::filesystem::permissions(kernel.root + "/etc/dumpwright/" + name,
+                                 std::filesystem::perms::owner_all);
+  CHECK(kernel.build("1.0 --modules first") == 0);
+  CHECK(kernel.said("/etc/dumpwright/pre.d/10-fans is not run: this initrd has no shell"));
+  CHECK(kernel.said("/etc/dumpwright/post.d/mail is not run"));
+  CHECK_FALSE(kernel.said("README"));
+}
+
 TEST_CASE("build-initrd: devices get names that last in the initrd's configuration") {
   KernelRoot kernel;
   for (const char* device : {"dev/sda", "dev/sdb1", "dev/sdc", "dev/dm-1"})

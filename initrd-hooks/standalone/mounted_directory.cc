@@ -14,7 +14,7 @@ namespace dw {
 
 namespace {
 
-constexpr size_t kMaxMountinfoBytes = 4 << 20;
+constexpr size_t kMaxMountsBytes = 4 << 20;
 constexpr const char* kWriteHint = "use a directory on ext4 or xfs, raw:/dev/X, ssh:// or nfs://";
 
 Error cannot_be_used(const std::string& directory, const char* what) {
@@ -30,13 +30,21 @@ struct Mount {
 };
 
 std::vector<std::string_view> words_of(std::string_view line) {
+  constexpr std::string_view kBlanks = " \t";
   std::vector<std::string_view> words;
-  while (!line.empty()) {
-    std::string_view word = line.substr(0, line.find(' '));
-    line.remove_prefix(std::min(word.size() + 1, line.size()));
-    words.push_back(word);
+  for (;;) {
+    line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+    if (line.empty()) return words;
+    words.push_back(line.substr(0, line.find_first_of(kBlanks)));
+    line.remove_prefix(words.back().size());
   }
-  return words;
+}
+
+// Takes the first line off.
+std::string_view next_line(std::string_view& text) {
+  std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
 }
 
 // The kernel writes blanks and backslashes as three octal digits.
@@ -72,9 +80,7 @@ bool lies_below(const std::string& path, const std::string& folder) {
 std::optional<Mount> mount_of(const std::string& path, std::string_view mountinfo) {
   std::optional<Mount> found;
   while (!mountinfo.empty()) {
-    std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
-    mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
-    auto mount = parse_mount(line);
+    auto mount = parse_mount(next_line(mountinfo));
     if (!mount || !lies_below(path, mount->point)) continue;
     if (!found || mount->point.size() >= found->point.size()) found = std::move(mount);
   }
@@ -96,6 +102,30 @@ Result<std::string> real_path(const std::string& directory) {
   }
   std::string path(real);
   return path == "/" && !missing.empty() ? missing : path + missing;
+}
+
+// A mount point of fstab(5) above the directory behind which another file system is seen now;
+// nothing if there is none. `path` is the directory without links.
+std::optional<std::string> unmounted_point(const std::string& directory, const std::string& path,
+                                           const Mount& mount, std::string_view fstab) {
+  while (!fstab.empty()) {
+    std::vector<std::string_view> words = words_of(next_line(fstab));
+    if (words.size() < 2 || words[0].starts_with('#')) continue;
+    std::string point = unescaped(words[1]);
+    if (!point.starts_with('/')) continue;
+    while (point.size() > 1 && point.ends_with('/')) point.pop_back();
+    // Others are not followed: they may lie on a server that does not answer.
+    if (!lies_below(path, point) && !lies_below(directory, point)) continue;
+    auto real = real_path(point);
+    if (real.ok() && lies_below(path, *real) && !lies_below(mount.point, *real)) return point;
+  }
+  return std::nullopt;
+}
+
+Error is_not_mounted(const std::string& directory, const std::string& point) {
+  return Error(ErrorKind::kUsage, "lies on a file system that is not mounted now")
+      .on(directory + " (" + point + ")")
+      .hint("mount it, or name its device, which need not be mounted: dev:UUID=U:/DIR");
 }
 
 Result<std::string> device_path(const Mount& mount, const MountPlaces& places) {
@@ -120,9 +150,14 @@ Result<std::string> device_target_of(const std::string& directory, const MountPl
   if (!directory.starts_with('/') || (directory + "/").find("/../") != directory.npos)
     return cannot_be_used(directory, "is no absolute path without '..'");
   DW_ASSIGN(std::string path, real_path(directory));
-  DW_ASSIGN(std::string mountinfo, read_text_file(places.mountinfo.c_str(), kMaxMountinfoBytes));
+  DW_ASSIGN(std::string mountinfo, read_text_file(places.mountinfo.c_str(), kMaxMountsBytes));
   std::optional<Mount> mount = mount_of(path, mountinfo);
   if (!mount) return cannot_be_used(directory, "lies on nothing that is mounted");
+  auto fstab = read_text_file(places.fstab.c_str(), kMaxMountsBytes);
+  auto missing = mount->type == "autofs"
+                     ? mount->point
+                     : unmounted_point(directory, path, *mount, fstab.ok() ? *fstab : "");
+  if (missing) return is_not_mounted(directory, *missing);
   if (!mount->type.starts_with("ext") && mount->type != "xfs")
     return cannot_be_used(directory + " (" + mount->type + ")",
                           "lies on a file system that the initrd does not mount");

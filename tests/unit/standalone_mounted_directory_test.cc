@@ -35,12 +35,14 @@ class FakeMachine {
     mountinfo_ += line + "\n";
     test::write_file(folder_ / "mountinfo", mountinfo_);
   }
+  void write_fstab(const std::string& text) const { test::write_file(folder_ / "fstab", text); }
   // As in the real world, no link leads there.
   [[nodiscard]] std::string data() const {
     return std::filesystem::canonical(folder_ / "data").string();
   }
   [[nodiscard]] Result<std::string> resolve(const std::string& directory) const {
     return device_target_of(directory, {.mountinfo = folder_ / "mountinfo",
+                                        .fstab = folder_ / "fstab",
                                         .sys_dev_block = folder_ / "sys/dev",
                                         .dev = folder_ / "dev"});
   }
@@ -91,6 +93,52 @@ TEST_CASE("mounted directory: what is mounted below counts, and where it lies in
   // A later one hides it.
   machine.mount("33 30 0:40 / " + data + "/bound rw - tmpfs tmpfs rw");
   machine.refused(data + "/bound/crash", "(tmpfs): lies on a file system that the initrd");
+}
+
+TEST_CASE("mounted directory: what is to be mounted above it and is not, is refused") {
+  FakeMachine machine;
+  std::string data = machine.data();
+  machine.write_fstab("# " + data + "/a\n\nUUID=1 / ext4\n/swap none swap sw 0 0\nbroken\nx " +
+                      data + " ext4 defaults\n  UUID=2\t" + data +
+                      "/new/ \t xfs nofail 0 2\n/dev/x " + data + "/a\\040b ext4 noauto\nhost:/x " +
+                      data + "/newer nfs\n");
+  machine.resolves(data + "/crash", "/crash");
+  machine.resolves(data + "/newest", "/newest");
+  const std::string says =
+      "/new): lies on a file system that is not mounted now; mount it, or name";
+  machine.refused(data + "/new/crash", (data + "/new/crash (" + data + says).c_str());
+  machine.refused(data + "/new", "is not mounted now");
+  machine.refused(data + "/a b/c", "/a b): lies on a file system that is not mounted now");
+  machine.refused(data + "/newer/x", "is not mounted now");
+  std::filesystem::create_directories(data + "/new/below");
+  machine.mount("31 30 253:0 / " + data + "/new/below rw - xfs /dev/mapper/lv rw");
+  // It is seen, whatever would hide it.
+  machine.resolves(data + "/new/below/crash", "/crash");
+  machine.refused(data + "/new/crash", "is not mounted now");
+  machine.mount("32 30 253:0 / " + data + "/new rw - xfs /dev/mapper/lv rw");
+  machine.resolves(data + "/new/crash", "/crash");
+}
+
+TEST_CASE("mounted directory: a mount point of fstab that is a link, or has one above it") {
+  FakeMachine machine;
+  std::string data = machine.data();
+  std::filesystem::create_directories(data + "/real");
+  std::filesystem::create_symlink(data + "/real", data + "/link");
+  machine.write_fstab("/dev/x " + data + "/link ext4\n");
+  machine.refused(data + "/link/crash", "is not mounted now");
+  machine.mount("31 30 253:0 / " + data + "/real rw - xfs /dev/mapper/lv rw");
+  machine.resolves(data + "/link/crash", "/crash");
+  machine.resolves(data + "/real/crash", "/crash");
+}
+
+TEST_CASE("mounted directory: what is mounted at its first use is refused before that") {
+  FakeMachine machine;
+  std::string data = machine.data();
+  std::filesystem::create_directories(data + "/auto");
+  machine.mount("31 30 0:40 / " + data + "/auto rw - autofs systemd-1 rw");
+  machine.refused(data + "/auto/crash", "/auto): lies on a file system that is not mounted now");
+  machine.mount("32 31 253:0 / " + data + "/auto rw - xfs /dev/mapper/lv rw");
+  machine.resolves(data + "/auto/crash", "/crash");
 }
 
 TEST_CASE("mounted directory: what cannot be told or mounted is refused") {

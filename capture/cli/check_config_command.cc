@@ -1,5 +1,7 @@
 #include "capture/cli/check_config_command.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -15,6 +17,7 @@
 #include "capture/cli/saving.h"
 #include "capture/report/message.h"
 #include "capture/target/address.h"
+#include "capture/target/raw/raid_member.h"
 
 namespace dw {
 
@@ -24,7 +27,8 @@ constexpr const char* kHelp =
     "usage: dumpwright check-config [--initrd | --get KEY | --devices | --hosts | --packed] FILE\n"
     "Prints every problem of a configuration, as FILE:LINE: PROBLEM.\n"
     "  --initrd  it is for an initrd: every target must be a device (dev:...:/DIR, raw:...),\n"
-    "            on a server (ssh://, nfs://), or a directory on ext4 or xfs, and the files\n"
+    "            on a server (ssh://, nfs://), or a directory on ext4 or xfs, none on a disk\n"
+    "            that belongs, or belonged, to a RAID, and the files\n"
     "            that ssh_key and ssh_known_hosts name have to be fit to be used, with a key\n"
     "            of each SSH server\n"
     "For scripts, instead of problems:\n"
@@ -129,6 +133,17 @@ std::string place_of(const std::string& target, const InitrdTargets& initrd) {
   return target.starts_with("raw:") ? device : device + target.substr(directory);
 }
 
+// Whoever writes to it after the crash refuses what belongs to a RAID. What cannot be opened now
+// may be attached then.
+Status refuse_raid_member(const std::string& target, const InitrdTargets& initrd) {
+  std::string device = initrd.device(target);
+  auto address = parse_target_address(target);
+  if (device.empty() || (address.ok() && address->force)) return {};
+  auto file = open_file(device.c_str(), O_RDONLY | O_NONBLOCK);
+  if (!file.ok() || !belongs_to_raid(file->get())) return {};
+  return raid_member_error(device);
+}
+
 // Finds a place among the others, and puts it there.
 Status check_for_initrd(const std::string& target, const InitrdTargets& initrd,
                         std::vector<std::string>& places) {
@@ -137,7 +152,7 @@ Status check_for_initrd(const std::string& target, const InitrdTargets& initrd,
   if (std::ranges::find(places, place) != places.end())
     return Error(ErrorKind::kUsage, "is the same as a target above").on(target);
   places.push_back(std::move(place));
-  return {};
+  return refuse_raid_member(resolved, initrd);
 }
 
 // Returns whether all is well; prints what is not.

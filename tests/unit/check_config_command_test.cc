@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -114,6 +115,27 @@ TEST_CASE("check-config: what an initrd is to have") {
   outcome = test::dumpwright({"check-config", "--packed", path});
   CHECK(outcome.status == 2);
   CHECK(outcome.err.find(":7: /proc/x (proc): lies on") != std::string::npos);
+}
+
+TEST_CASE("check-config: for the initrd a disk with what is left of a RAID is refused") {
+  // Devices are below /dev.
+  const std::string name = "shm/dumpwright-raid-" + std::to_string(::getpid());
+  const std::string config =
+      "target raw:/dev/" + name + "\ntarget dev:/dev/" + name + ":/x\ntarget raw:/dev/no-such\n";
+  std::string image(64 * 1024, '\0');
+  test::write_file("/dev/" + name, image);
+  CHECK(check(config, {"--initrd"}).status == 0);
+  image.replace(image.size() - 512, 4, "\xDE\x11\xDE\x11");
+  test::write_file("/dev/" + name, image);
+  Answer answer = check(config, {"--initrd"});
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 2);
+  CHECK(answer.lines[0].starts_with("1: /dev/" + name + ": is a member of a RAID"));
+  CHECK(has(answer.lines[0], "if the RAID is gone, mdadm --zero-superblock"));
+  CHECK(answer.lines[1].starts_with("2: "));
+  CHECK(check("target raw:/dev/" + name + "?force=yes\n", {"--initrd"}).status == 0);
+  CHECK(check(config).status == 0);
+  std::filesystem::remove("/dev/" + name);
 }
 
 TEST_CASE("check-config: addresses of targets, and what servers need") {

@@ -72,7 +72,7 @@ const char* foreign_content(int device, bool own_first_sector) {
     if (own_first_sector && magic.offset < kSector) continue;
     if (holds(device, magic)) return magic.what;
   }
-  return is_raid_member(device) || lies_on_raid_member(device) ? "is a member of a RAID" : nullptr;
+  return belongs_to_raid(device) ? "is a member of a RAID" : nullptr;
 }
 
 }  // namespace dw

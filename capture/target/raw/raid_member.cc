@@ -98,6 +98,8 @@ bool lies_on_raid_member(int partition) {
   return disk.ok() && holds_raid_end(disk->get());
 }
 
+bool belongs_to_raid(int device) { return is_raid_member(device) || lies_on_raid_member(device); }
+
 Error raid_member_error(std::string_view path) {
   return Error(ErrorKind::kUnsupported, "is a member of a RAID and not written to alone")
       .on(path)

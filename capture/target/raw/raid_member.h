@@ -32,6 +32,9 @@ namespace dw {
 // Whether the open block device is a partition of such a disk. Needs sysfs and /dev.
 [[nodiscard]] bool lies_on_raid_member(int partition);
 
+// Either of them.
+[[nodiscard]] bool belongs_to_raid(int device);
+
 // What to tell of it.
 [[nodiscard]] Error raid_member_error(std::string_view path);
 

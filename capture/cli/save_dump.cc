@@ -27,8 +27,9 @@ void print_saved(const std::string& path, const PageCounts& counts, uint64_t byt
                 mib(bytes), static_cast<double>(elapsed_ms) / 1000);
 }
 
-Outcome report_incomplete(const std::string& path, const char* why) {
-  print_message("warning: %s is incomplete: %s; what landed can be read", path.c_str(), why);
+Outcome report_incomplete(const std::string& path, const char* why, const PageCounts& counts) {
+  print_message("warning: %s is incomplete: %s; %s", path.c_str(), why,
+                counts.readable() > 0 ? "what landed can be read" : "it has no page");
   return Outcome::kIncomplete;
 }
 
@@ -162,6 +163,7 @@ Result<Outcome> DumpSaver::go_on() {
 // there is made durable, and stays.
 Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const ResumePoint& from) {
   PageCounts counts = from.counts;
+  if (counts.readable() > 0) capture_->events.on_pages();
   Progress progress(capture_->options.progress, pass_one.plan.kept_pages(), counts.total(),
                     writer_->bytes_written());
   put_report(pass_one.counts, "saving", counts, 0);
@@ -180,6 +182,7 @@ Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const Resu
     if (!appended.ok()) return appended;
     counts += output.counts();
     pages_ = counts.total();
+    if (counts.readable() > 0) capture_->events.on_pages();
     progress.update(counts.total(), writer_->bytes_written());
     return appended;
   };
@@ -196,7 +199,7 @@ Result<Outcome> DumpSaver::write_pages(const PassOneResult& pass_one, const Resu
   bool failed = !copied.ok() || !finished.ok();
   complete = complete && !failed;
   put_report(pass_one.counts, complete ? "complete" : "incomplete", counts, progress.elapsed_ms());
-  if (failed) return report_incomplete(target_->path(), "the target failed");
+  if (failed) return report_incomplete(target_->path(), "the target failed", counts);
   return tell_outcome(counts, complete, progress.elapsed_ms());
 }
 
@@ -213,7 +216,7 @@ Outcome DumpSaver::tell_outcome(const PageCounts& counts, bool complete, uint64_
                 "%" PRIu64 " pages could not be read, %" PRIu64
                 " pieces of 1 MiB changed meanwhile",
                 counts.missing, counts.changed_chunks);
-  return report_incomplete(target_->path(), why);
+  return report_incomplete(target_->path(), why, counts);
 }
 
 }  // namespace dw

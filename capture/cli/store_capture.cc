@@ -130,7 +130,7 @@ class StoreCapture {
     // An announcement that came too late may have removed what both were writing.
     if (!put.ok() && put.error().errno_value() == ENOENT)
       put = put_log(store, name, *capture_->log, wanted);
-    if (put.ok()) return;
+    if (put.ok()) return capture_->events.on_log();
     print_warning(put.error());
     log_failed_ = true;
   }

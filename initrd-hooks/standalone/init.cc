@@ -92,6 +92,7 @@ CaptureStatus capture_supervised(const Work& work, Watchdog& watchdog) {
   auto progress = SharedProgress::make_shared();
   if (!progress.ok()) {
     work.log->warn(progress.error());
+    work.log->say("%s", kNoDump);
     return CaptureStatus::kNothing;
   }
   Supervision supervision{.work = work_in_child, .context = &work};
@@ -103,7 +104,9 @@ CaptureStatus capture_supervised(const Work& work, Watchdog& watchdog) {
   // What stalls is killed first; the watchdog is for what that does not help.
   if (supervision.stall_limit_ms > 0)
     supervision.feed_limit_ms = supervision.stall_limit_ms + 3 * supervision.kill_grace_ms;
-  return supervise(supervision, **progress, *work.log);
+  CaptureStatus saved = supervise(supervision, **progress, *work.log);
+  work.log->say("%s", outcome_text(**progress));
+  return saved;
 }
 
 std::vector<BootParameter> read_command_line(const Log& log) {
@@ -133,7 +136,6 @@ void capture_and_finish(const InitHooks& hooks, pid_t process, const Log& log) {
   Watchdog watchdog(log);
   run_scripts(kPreScripts, {}, kScriptLimitMs, watchdog, log);
   CaptureStatus saved = capture_supervised({&config, &boot, hooks.capture, &log}, watchdog);
-  log.say("%s", outcome_text(saved));
   FinalAction action = possible_action(choose_action(saved, final_action, failure_action), log);
   run_scripts(kPostScripts,
               {std::string("DUMPWRIGHT_OUTCOME=") + outcome_word(saved),

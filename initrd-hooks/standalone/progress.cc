@@ -28,10 +28,12 @@ const char* name_of(Step step) {
   return at < std::size(kNames) ? kNames[at] : "an unknown step";
 }
 
-const char* outcome_text(CaptureStatus status) {
-  if (status == CaptureStatus::kComplete) return "the dump is complete";
-  if (status == CaptureStatus::kIncomplete) return "an incomplete dump was saved";
-  return "NO DUMP WAS SAVED";
+const char* outcome_text(const SharedProgress& progress) {
+  if (progress.best() == CaptureStatus::kComplete) return "the dump is complete";
+  if (progress.best() != CaptureStatus::kIncomplete) return kNoDump;
+  if (progress.has_pages) return "an incomplete dump was saved";
+  if (progress.has_log) return "only vmcore-dmesg.txt was saved, and a dump without pages";
+  return "only a dump without pages was saved";
 }
 
 int64_t shared_clock_ms() {

@@ -29,10 +29,9 @@ enum class CaptureStatus : uint32_t {
 // What came of a target. One that is not open is not tried again.
 enum class TargetState : uint32_t { kOpen, kTried, kStalled };
 
-inline constexpr uint32_t kNoTarget = UINT32_MAX;
+inline constexpr char kNoDump[] = "NO DUMP WAS SAVED";
 
-// For people: "the dump is complete".
-[[nodiscard]] const char* outcome_text(CaptureStatus status);
+inline constexpr uint32_t kNoTarget = UINT32_MAX;
 
 // Never goes back, and is the same in every process.
 [[nodiscard]] int64_t shared_clock_ms();
@@ -111,6 +110,9 @@ class SharedProgress {
   std::atomic<uint32_t> restarts{0};
   // Captures that were killed because they stalled; they are not among the restarts.
   std::atomic<uint32_t> stalls{0};
+  // What stands on any of the targets.
+  std::atomic<bool> has_log{false};
+  std::atomic<bool> has_pages{false};
 
  private:
   std::atomic<Step> step_{Step::kModules};
@@ -121,5 +123,8 @@ class SharedProgress {
   std::atomic<uint32_t> current_target_{kNoTarget};
   std::array<std::atomic<TargetState>, kMaxTargets> targets_{};
 };
+
+// For people: "the dump is complete".
+[[nodiscard]] const char* outcome_text(const SharedProgress& progress);
 
 }  // namespace dw

@@ -32,6 +32,8 @@ class SharedEvents final : public CaptureEvents {
   explicit SharedEvents(SharedProgress& progress) : progress_(progress) {}
   void on_progress() override { progress_.beat(); }
   void on_published() override { progress_.publish(); }
+  void on_log() override { progress_.has_log = true; }
+  void on_pages() override { progress_.has_pages = true; }
 
  private:
   SharedProgress& progress_;

@@ -359,6 +359,22 @@ TEST_CASE("final action: a shell, and a reboot behind it; without one a reboot")
   CHECK(possible_action(FinalAction::kHalt, Log(-1), "/no/sh") == FinalAction::kHalt);
 }
 
+TEST_CASE("progress: a dump without pages is no incomplete dump, and the log is told of") {
+  SharedProgress& progress = **SharedProgress::make_shared();
+  CHECK(outcome_text(progress) == std::string("NO DUMP WAS SAVED"));
+  progress.has_log = true;
+  CHECK(outcome_text(progress) == std::string("NO DUMP WAS SAVED"));
+  progress.record(CaptureStatus::kIncomplete);
+  CHECK(outcome_text(progress) ==
+        std::string("only vmcore-dmesg.txt was saved, and a dump without pages"));
+  progress.has_log = false;
+  CHECK(outcome_text(progress) == std::string("only a dump without pages was saved"));
+  progress.has_pages = true;
+  CHECK(outcome_text(progress) == std::string("an incomplete dump was saved"));
+  progress.record(CaptureStatus::kComplete);
+  CHECK(outcome_text(progress) == std::string("the dump is complete"));
+}
+
 TEST_CASE("progress: the better status stays") {
   CHECK(better_of(CaptureStatus::kNone, CaptureStatus::kUsage) == CaptureStatus::kUsage);
   CHECK(better_of(CaptureStatus::kUsage, CaptureStatus::kNothing) == CaptureStatus::kNothing);

@@ -20,6 +20,9 @@ std::vector<std::string> seen_errors;   // of those that could not be used
 std::vector<std::string> seen_reports;  // of those that a report could be put to first
 std::vector<int> statuses;              // of the targets that can be used
 
+bool tells_of_pages = false;
+std::string last_outcome;
+
 std::string text_of(const Error& error) {
   char text[400];
   error.format(text, sizeof(text));
@@ -30,6 +33,8 @@ std::string text_of(const Error& error) {
 int fake_capture(int argc, char** argv, CaptureEvents& events, TargetAccess& access) {
   events.on_progress();
   events.on_published();
+  if (tells_of_pages) events.on_pages();
+  events.on_log();
   CHECK(argv[argc] == nullptr);
   CHECK(access.mounts_devices());
   std::vector<std::string> words(argv, argv + argc);
@@ -142,6 +147,7 @@ CaptureStatus work(std::vector<std::string> targets, std::vector<int> results,
   // Each capture has ended by itself, so what it published is judged already.
   (*progress)->keep_published();
   CHECK((*progress)->best() == status);
+  last_outcome = outcome_text(**progress);
   return status;
 }
 
@@ -211,6 +217,15 @@ TEST_CASE("worker: an incomplete dump is not the end while there are targets") {
   CHECK(work({"/a", "/b"}, {3, 1}) == CaptureStatus::kIncomplete);
   CHECK(seen_places.size() == 2);
   CHECK(work({"/a", "/b"}, {1, 1}) == CaptureStatus::kNothing);
+}
+
+TEST_CASE("worker: what the capture tells is told in the end") {
+  CHECK(work({"/a"}, {3}) == CaptureStatus::kIncomplete);
+  CHECK(last_outcome == "only vmcore-dmesg.txt was saved, and a dump without pages");
+  tells_of_pages = true;
+  CHECK(work({"/a"}, {3}) == CaptureStatus::kIncomplete);
+  tells_of_pages = false;
+  CHECK(last_outcome == "an incomplete dump was saved");
 }
 
 TEST_CASE("worker: what cannot be a target in the initrd is left out") {

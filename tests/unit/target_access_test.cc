@@ -1,12 +1,14 @@
 // The capture command, where somebody else makes its targets ready.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "capture/cli/capture_command.h"
 #include "capture/cli/exit_status.h"
+#include "tests/unit/support/log_model.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
@@ -42,13 +44,32 @@ class FakeAccess final : public TargetAccess {
   int peeks = 0;
 };
 
+class NotedEvents final : public CaptureEvents {
+ public:
+  void on_published() override { note("head"); }
+  void on_log() override { note("log"); }
+  void on_pages() override { note("pages"); }
+
+  std::vector<std::string> noted;  // each once, in order
+
+ private:
+  void note(const char* what) {
+    if (std::ranges::find(noted, what) == noted.end()) noted.emplace_back(what);
+  }
+};
+
 int capture(const std::string& vmcore, const std::vector<std::string>& targets,
-            TargetAccess& access) {
-  CaptureEvents nobody;
+            TargetAccess& access, CaptureEvents& events) {
   std::vector<const char*> arguments{"--source", vmcore.c_str(), "--threads", "1",
                                      "--config", "/dev/null",    "-d",        "1"};
   for (const std::string& target : targets) arguments.push_back(target.c_str());
-  return capture_command(arguments, nobody, access);
+  return capture_command(arguments, events, access);
+}
+
+int capture(const std::string& vmcore, const std::vector<std::string>& targets,
+            TargetAccess& access) {
+  CaptureEvents nobody;
+  return capture(vmcore, targets, access, nobody);
 }
 
 }  // namespace
@@ -97,6 +118,20 @@ TEST_CASE("target access: a crash that a later device holds is not saved again")
   std::string report = read_file(dir / ("a/" + std::string(kFolder) + "vmcore.json"));
   CHECK(contains(report, "saved elsewhere"));
   CHECK(contains(report, "dev:/dev/b:/crash/web-1-20231114T221320Z"));
+}
+
+TEST_CASE("target access: what stands on the target is told as it comes") {
+  TempDir dir;
+  golden::KernelBuilder builder({});
+  builder.set_key("CRASHTIME", "1700000000");
+  RingModel ring(6, 13);
+  ring.add({0, 0, "the log"});
+  ring.store(builder);
+  builder.build().write_to(dir / "vmcore");
+  TargetAccess as_they_are;
+  NotedEvents events;
+  CHECK(capture(dir / "vmcore", {dir / "dumps"}, as_they_are, events) == kExitComplete);
+  CHECK(events.noted == std::vector<std::string>{"log", "head", "pages"});
 }
 
 TEST_CASE("target access: with nobody who mounts, a device is no target") {

@@ -16,7 +16,7 @@ from harness.nbd_disk import NbdDisk
 # The disk stops answering after so much: behind the mount, in the middle of the dump.
 STOP_AFTER = 8 << 20
 FED = "watchdog: /dev/watchdog0 is fed"
-ENDED = ("the dump is complete", "an incomplete dump was saved", "NO DUMP WAS SAVED")
+ENDED = ("the dump is complete", "an incomplete dump was saved", "without pages", "NO DUMP WAS SAVED")
 WATCHDOG_S = 60
 PATIENCE_S = 150  # without a sign of life, see Supervision::feed_limit_ms
 

@@ -51,7 +51,7 @@ class TargetList {
 
   Result<Saved> save_to(Job& job) {
     DW_ASSIGN(std::string place, capture_->access.take(job.target));
-    DW_ASSIGN(job.address, parse_target_address(place));
+    DW_TRY(go_to(job, place));
     return job.address.kind == TargetKind::kStdout ? capture_to_stdout(*capture_, job)
                                                    : capture_to_store(*capture_, job, first_word());
   }
@@ -82,14 +82,11 @@ class TargetList {
     return false;
   }
 
-  // What is mounted for this capture only, or called so in its kernel only, is called by its
-  // target.
+  // What is called so in this kernel only is called by its target.
   static std::string lasting_path(const Job& job, const std::string& path) {
     bool raw = job.target.starts_with("raw:PARTUUID=");
-    bool ours = raw || job.target.starts_with("dev:");
-    if (!ours || !path.starts_with(job.address.path)) return path;
-    size_t options = raw ? job.target.find('?') : std::string::npos;
-    return job.target.substr(0, options) + path.substr(job.address.path.size());
+    if (!raw || !path.starts_with(job.address.path)) return path;
+    return job.target.substr(0, job.target.find('?')) + path.substr(job.address.path.size());
   }
 
   // Those that a report can be put to, without those that have one with their dump. Why one that is
@@ -113,7 +110,13 @@ class TargetList {
   Status reach(Job& job) {
     DW_ASSIGN(std::optional<std::string> place, capture_->access.peek(job.target));
     if (!place) return Error(ErrorKind::kTimeout, "is not ready yet").on(job.target);
-    DW_ASSIGN(job.address, parse_target_address(*place));
+    return go_to(job, *place);
+  }
+
+  // What is mounted for this capture only is called by its target.
+  static Status go_to(Job& job, const std::string& place) {
+    DW_ASSIGN(job.address, parse_target_address(place));
+    if (job.target.starts_with("dev:")) job.address.shown = job.target;
     return {};
   }
 

@@ -12,8 +12,9 @@ namespace dw {
 class FileStore : public DumpStore {
  public:
   // The directory is made, with its parents, if it is missing. Errors name it: not a directory, not
-  // writable, read-only.
-  static Result<std::unique_ptr<FileStore>> open(const std::string& directory);
+  // writable, read-only. `shown`: what messages call it; empty: by its path.
+  static Result<std::unique_ptr<FileStore>> open(const std::string& directory,
+                                                 const std::string& shown = {});
 
   Result<StandingDump> look(const std::string& name) override;
   Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) override;
@@ -26,17 +27,18 @@ class FileStore : public DumpStore {
                         std::span<const char* const> files) override;
   Status seal_finished(const std::string& name, const std::string& file) override;
   [[nodiscard]] std::string display(const std::string& name) const override {
-    return directory_ + "/" + name;
+    return shown_ + "/" + name;
   }
   [[nodiscard]] std::optional<std::string> local_path(const std::string& name) const override {
-    return display(name);
+    return directory_ + "/" + name;
   }
 
  private:
-  FileStore(std::string directory, Fd root)
-      : directory_(std::move(directory)), root_(std::move(root)) {}
+  FileStore(std::string directory, std::string shown, Fd root)
+      : directory_(std::move(directory)), shown_(std::move(shown)), root_(std::move(root)) {}
 
   std::string directory_;
+  std::string shown_;
   Fd root_;
 };
 

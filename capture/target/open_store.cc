@@ -49,7 +49,7 @@ Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
                                               const StoreOptions& options) {
   switch (address.kind) {
     case TargetKind::kDirectory:
-      return upcast<DumpStore>(FileStore::open(address.path));
+      return upcast<DumpStore>(FileStore::open(address.path, address.shown));
     case TargetKind::kRaw:
       return upcast<DumpStore>(
           RawStore::open(address.path, {.force = address.force, .overwrite = address.overwrite}));

@@ -1,7 +1,10 @@
 // The capture command, where somebody else makes its targets ready.
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,6 +12,7 @@
 #include "capture/cli/capture_command.h"
 #include "capture/cli/exit_status.h"
 #include "tests/unit/support/log_model.h"
+#include "tests/unit/support/process.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/text.h"
 #include "tests/unit/support/vmcores.h"
@@ -66,6 +70,38 @@ int capture(const std::string& vmcore, const std::vector<std::string>& targets,
   return capture_command(arguments, events, access);
 }
 
+// What `work` writes to stderr.
+template <typename Work>
+std::string console_of(const Work& work) {
+  CapturedOutput output;
+  Fd before(::dup(STDERR_FILENO));
+  REQUIRE(::dup2(output.fd(), STDERR_FILENO) >= 0);
+  work();
+  ::dup2(before.get(), STDERR_FILENO);
+  return output.text();
+}
+
+// As on a disk that is full, while it lives.
+class NoLargerFiles {
+ public:
+  explicit NoLargerFiles(rlim_t bytes) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    rlimit limit{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  NoLargerFiles(const NoLargerFiles&) = delete;
+  NoLargerFiles& operator=(const NoLargerFiles&) = delete;
+  ~NoLargerFiles() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = SIG_DFL;
+};
+
 int capture(const std::string& vmcore, const std::vector<std::string>& targets,
             TargetAccess& access) {
   CaptureEvents nobody;
@@ -118,6 +154,30 @@ TEST_CASE("target access: a crash that a later device holds is not saved again")
   std::string report = read_file(dir / ("a/" + std::string(kFolder) + "vmcore.json"));
   CHECK(contains(report, "saved elsewhere"));
   CHECK(contains(report, "dev:/dev/b:/crash/web-1-20231114T221320Z"));
+}
+
+TEST_CASE("target access: no message names the folder that a device is mounted on") {
+  TemporaryVmcore vmcore(small_crash());
+  TempDir dir;
+  FakeAccess access;
+  const std::string target = "dev:UUID=ab-cd:/crash";
+  access.folders[target] = dir / "mounted";
+  std::string console;
+  SUBCASE("saved") {
+    console = console_of([&] { CHECK(capture(vmcore.path(), {target}, access) == kExitComplete); });
+    CHECK(contains(console, "saved " + target + "/" + kFolder + "vmcore: "));
+  }
+  SUBCASE("full") {
+    NoLargerFiles limit(4096);
+    console = console_of([&] { CHECK(capture(vmcore.path(), {target}, access) == kExitNothing); });
+    CHECK(contains(console, "error: " + target + "/" + kFolder + "vmcore.new: cannot "));
+  }
+  SUBCASE("no directory") {
+    write_file(dir / "mounted", "a file");
+    console = console_of([&] { CHECK(capture(vmcore.path(), {target}, access) == kExitNothing); });
+    CHECK(contains(console, "error: " + target + ": "));
+  }
+  CHECK_FALSE(contains(console, "mounted"));
 }
 
 TEST_CASE("target access: what stands on the target is told as it comes") {

@@ -52,8 +52,8 @@ FAILURES: dict[str, Failure] = {
                      ("TARGET", "nothing came of trying for 5 s"),
                      ("warning: ", "TARGET", "stays incomplete", "what landed can be read")), 180, incomplete=True),
     "full": Failure((("warning: ", "TARGET", "are free, and the dump may need up to"),
-                     ("error: ", "vmcore.incomplete", "No space left on device", "free some space"),
-                     ("warning: ", "vmcore.incomplete is incomplete", "what landed can be read")), 120, incomplete=True),
+                     ("error: ", "TARGET", "vmcore.incomplete", "No space left on device", "free some space"),
+                     ("warning: ", "TARGET", "vmcore.incomplete is incomplete", "what landed can be read")), 120, incomplete=True),
     "driver": Failure(((DUMP_UUID, "did not appear", "is the driver of its controller among the modules"),), 200),
 }
 

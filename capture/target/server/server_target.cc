@@ -43,6 +43,8 @@ ServerTarget::ServerTarget(FileServer& server, const std::string& name, const ch
       display_(server.display() + "/" + name),
       file_name_(file),
       current_name_(kStagedName),
+      small_files_(server),
+      room_(server),
       keeper_(server, mutex_) {}
 
 Result<std::unique_ptr<ServerTarget>> ServerTarget::create(FileServer& server,
@@ -134,7 +136,7 @@ Status ServerTarget::open_sums(Open how) {
 ServerTarget::~ServerTarget() {
   keeper_.stop();
   if (!dump_) return;
-  for (RemoteSmallFile& file : reserved_) file.remove_spares();
+  small_files_.remove_spares();
   if (!owns_staged_) {
     if (!sync_failed_) (void)settle();
     (void)trim_sums();
@@ -154,25 +156,10 @@ Status ServerTarget::told(const Status& status, const std::string& name) const {
   return with_hint(Error(status.error()).on(display_ + "/" + name));
 }
 
-// Before the server's disk is filled with zeros in vain.
-Status ServerTarget::check_room(uint64_t bytes) {
-  if (!asked_free_) {
-    DW_ASSIGN(asked_free_, server_->free_bytes());
-  }
-  std::optional<uint64_t>& free = *asked_free_;
-  if (!free) return {};
-  if (bytes <= *free) {
-    *free -= bytes;
-    return {};
-  }
-  asked_free_.reset();
-  return Error::from_errno("cannot reserve space", ENOSPC);
-}
-
 Status ServerTarget::preallocate(uint64_t offset, uint64_t length) {
   std::lock_guard lock(mutex_);
   DW_TRY(settle());
-  DW_TRY(told(check_room(length)));
+  DW_TRY(told(room_.take(length)));
   uint64_t before = dump_->size();
   Status made;
   for (uint64_t end = offset + length; offset < end && made.ok(); moved()) {
@@ -254,7 +241,7 @@ Status ServerTarget::preallocate_sums(uint64_t length) {
   DW_TRY(settle());
   DW_ASSIGN(RemoteFile * sums, this->sums());
   if (length <= sums->size()) return {};
-  DW_TRY(told(check_room(length - sums->size()), kSumsName));
+  DW_TRY(told(room_.take(length - sums->size()), kSumsName));
   sums_have_room_ = true;
   return told(sums->write_zeros(sums->size(), length), kSumsName);
 }
@@ -279,32 +266,18 @@ Status ServerTarget::trim_sums() {
 
 Status ServerTarget::reserve_file(const char* name, size_t bytes) {
   std::lock_guard lock(mutex_);
-  std::erase_if(reserved_, [&](const RemoteSmallFile& other) { return other.path() == at(name); });
-  Result<RemoteSmallFile> file = RemoteSmallFile::create(*server_, at(name), bytes);
-  if (!file.ok()) return told(file.error(), name);
-  reserved_.push_back(std::move(*file));
-  return {};
+  return told(small_files_.reserve(at(name), bytes), name);
 }
 
 Status ServerTarget::put_file(const char* name, Bytes content) {
   std::lock_guard lock(mutex_);
-  for (auto file = reserved_.begin(); file != reserved_.end(); ++file) {
-    if (file->path() != at(name)) continue;
-    if (current_name_ != file_name_) return told(file->put(content), name);
-    RemoteSmallFile last = std::move(*file);
-    reserved_.erase(file);
-    Status put = told(last.put_last(content), name);
-    if (!put.ok()) last.remove_spares();
-    return put;
-  }
-  return told(RemoteSmallFile::put_once(*server_, at(name), BytesContent(content)), name);
+  bool last = current_name_ == file_name_;
+  return told(small_files_.put(at(name), content, last), name);
 }
 
 std::optional<uint64_t> ServerTarget::free_bytes() {
   std::lock_guard lock(mutex_);
-  if (asked_free_) return *std::exchange(asked_free_, std::nullopt);
-  auto free = server_->free_bytes();
-  return free.ok() ? *free : std::nullopt;
+  return room_.free_bytes();
 }
 
 Status ServerTarget::sync() {

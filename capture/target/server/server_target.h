@@ -18,14 +18,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "capture/target/dump_store.h"
 #include "capture/target/server/file_server.h"
 #include "capture/target/server/held_writes.h"
 #include "capture/target/server/remote_file.h"
-#include "capture/target/server/remote_small_file.h"
+#include "capture/target/server/remote_small_files.h"
 #include "capture/target/server/server_keeper.h"
+#include "capture/target/server/server_room.h"
 #include "capture/target/target.h"
 
 namespace dw {
@@ -99,8 +99,6 @@ class ServerTarget : public Target {
   Status sync_all();
   Status trim_sums();
   Status rename_to(const std::string& name);
-  // Counts them as taken.
-  [[nodiscard]] Status check_room(uint64_t bytes);
 
   // The file `name` of the dump, on the server.
   [[nodiscard]] std::string at(const std::string& name) const { return name_ + "/" + name; }
@@ -121,9 +119,8 @@ class ServerTarget : public Target {
   HeldWrites held_;  // in memory of dump_
   bool committing_ = false;
   bool committing_sums_ = false;
-  std::vector<RemoteSmallFile> reserved_;  // a handful
-  // What the server said a moment ago, without what was taken since.
-  std::optional<std::optional<uint64_t>> asked_free_;
+  RemoteSmallFiles small_files_;
+  ServerRoom room_;
   bool owns_staged_ = false;
   bool may_be_published_ = false;
   bool sync_failed_ = false;

@@ -46,6 +46,14 @@ TEST_CASE("build-initrd: modules in order with softdeps and options, firmware, c
   CHECK(read_file(kernel.root + "/out") == archive);
 }
 
+TEST_CASE("build-initrd: the list says what a module needs") {
+  KernelRoot kernel;
+  kernel.add_module("above", {"depends=bus,disk", "softdep=pre: bus disk"});
+  kernel.depmod();
+  REQUIRE(kernel.build("1.0 --modules above") == 0);
+  CHECK(kernel.packed("lib/modules/modules.list").ends_with("\nabove.ko:bus,disk\n"));
+}
+
 TEST_CASE("build-initrd: default modules that the kernel lacks are no error, unless it lacks all") {
   KernelRoot kernel;
   CHECK(kernel.build("1.0") == 1);

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include "initrd-hooks/standalone/modules.h"
+#include "tests/unit/support/temp_dir.h"
 
 using namespace dw;
 
@@ -13,6 +15,47 @@ TEST_CASE("module list: files in order, with parameters") {
   CHECK((*modules)[1].file == "virtio-blk.ko");
   CHECK((*modules)[1].parameters == "queue_depth=8 num=2");
   CHECK((*modules)[2].file == "last.ko");
+}
+
+TEST_CASE("module list: what a module needs") {
+  auto modules = parse_module_list("a.ko:b,c-d x=1:2\nb.ko: y\nc.ko\n");
+  REQUIRE(modules.ok());
+  REQUIRE(modules->size() == 3);
+  CHECK((*modules)[0].file == "a.ko");
+  CHECK((*modules)[0].needs == "b,c-d");
+  CHECK((*modules)[0].parameters == "x=1:2");
+  CHECK((*modules)[1].needs.empty());
+  CHECK((*modules)[1].parameters == "y");
+  CHECK((*modules)[2].needs.empty());
+  CHECK_FALSE(parse_module_list(":b x\n").ok());
+}
+
+TEST_CASE("modules: what needs one that failed is left out, with a line for each") {
+  static std::string tried;
+  tried.clear();
+  auto modules = parse_module_list(
+      "failover.ko\nhv-vmbus.ko\nhv_storvsc.ko:scsi_mod,hv-vmbus\n"
+      "hv_netvsc.ko:failover,hv_vmbus\nabove.ko:hv_netvsc\nhv_vmbus2.ko:hv_vmbus1,other\n"
+      "last.ko:failover\n");
+  REQUIRE(modules.ok());
+  test::TempDir folder;
+  auto file = open_file((folder / "log").c_str(), O_RDWR | O_CREAT, 0600);
+  REQUIRE(file.ok());
+  SharedProgress progress;
+  load_modules(*modules, {}, progress, Log(file->get()),
+               [](const Module& module, const std::vector<BootParameter>&) -> Status {
+                 tried += module.file + " ";
+                 if (module.file != "hv-vmbus.ko") return {};
+                 return Error(ErrorKind::kIo, "cannot load the module").on(module.file);
+               });
+  CHECK(tried == "failover.ko hv-vmbus.ko hv_vmbus2.ko last.ko ");
+  CHECK(test::read_file(folder / "log") ==
+        "dumpwright: hv-vmbus.ko: cannot load the module\n"
+        "dumpwright: hv_storvsc.ko is left out: it needs hv_vmbus, which is not loaded\n"
+        "dumpwright: hv_netvsc.ko is left out: it needs hv_vmbus, which is not loaded\n"
+        "dumpwright: above.ko is left out: it needs hv_netvsc, which is not loaded\n"
+        "dumpwright: 7 modules, 4 of them not loaded\n");
+  CHECK(progress.next_module == 7);
 }
 
 TEST_CASE("module list: a path is refused with its line") {

@@ -137,10 +137,11 @@ Result<std::string> target_of(const std::string& text, bool devices) {
 Result<std::string> next_target(const std::string& target, bool devices,
                                 const CaptureOptions& options) {
   DW_ASSIGN(std::string next, target_of(target, devices));
-  bool again =
-      next == kStdoutTarget && std::ranges::find(options.targets, next) != options.targets.end();
-  // What follows half a dump is no dump.
-  if (again) return usage("standard output can be a target only once", target);
+  // To standard output it would follow half a dump, elsewhere only fail again.
+  if (is_among(options.targets, next))
+    return Error(ErrorKind::kUsage, "is the same as a target before it")
+        .on(target)
+        .hint("name each place once");
   return next;
 }
 

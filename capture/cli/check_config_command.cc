@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -125,14 +124,6 @@ bool tell(const char* path, uint64_t line, const Status& status) {
   return false;
 }
 
-// The same for all ways to write a target's device.
-std::string place_of(const std::string& target, const InitrdTargets& initrd) {
-  std::string device = initrd.device(target);
-  if (device.empty()) return target;
-  size_t directory = target.find(":/", std::strlen("dev:"));
-  return target.starts_with("raw:") ? device : device + target.substr(directory);
-}
-
 // Whoever writes to it after the crash refuses what belongs to a RAID. What cannot be opened now
 // may be attached then.
 Status refuse_raid_member(const std::string& target, const InitrdTargets& initrd) {
@@ -148,7 +139,7 @@ Status refuse_raid_member(const std::string& target, const InitrdTargets& initrd
 Status check_for_initrd(const std::string& target, const InitrdTargets& initrd,
                         std::vector<std::string>& places) {
   DW_ASSIGN(std::string resolved, initrd.resolve(target));
-  std::string place = place_of(resolved, initrd);
+  std::string place = initrd.place(resolved);
   if (std::ranges::find(places, place) != places.end())
     return Error(ErrorKind::kUsage, "is the same as a target above").on(target);
   places.push_back(std::move(place));

@@ -15,6 +15,8 @@ struct InitrdTargets {
   Result<std::string> (*resolve)(std::string_view target);
   // The path by which udev calls its device; empty: it is on none.
   std::string (*device)(std::string_view target);
+  // The same for all ways to write it.
+  std::string (*place)(std::string_view target);
 };
 
 // Returns the exit status.

@@ -7,6 +7,7 @@
 #include "capture/base/fd.h"
 #include "capture/base/numbers.h"
 #include "capture/codec/compression.h"
+#include "capture/target/address.h"
 
 namespace dw {
 
@@ -205,7 +206,7 @@ Status set_config(Config& config, std::string_view key, std::string_view value) 
   if (value.empty()) return usage_error("has no value", key, {});
   if (value.size() > kMaxValueBytes) return usage_error("has a value that is too long", key, {});
   if (has_control_character(value)) return usage_error("has a control character in it", key, {});
-  if (key == "target" && std::ranges::find(config.targets, value) != config.targets.end())
+  if (key == "target" && is_among(config.targets, value))
     return usage_error("stands there already", key, value);
   if (!rule->set(config, value)) return usage_error(rule->expects, key, value);
   return {};

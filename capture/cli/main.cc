@@ -86,7 +86,8 @@ int run_command(std::span<const char* const> arguments) {
   if (command == "verify") return verify_command(rest);
   if (command == "convert") return convert_command(rest);
   if (command == "check-config")
-    return check_config_command(rest, {.resolve = target_in_initrd, .device = device_in_initrd});
+    return check_config_command(
+        rest, {.resolve = target_in_initrd, .device = device_in_initrd, .place = place_in_initrd});
   if (command == "bench") return bench_command(rest);
   if (command == "supervise") return supervise_command(rest, {.capture = capture_for_init});
   if (command == "version" || command == "--version") {

@@ -8,6 +8,8 @@ namespace dw {
 
 namespace {
 
+constexpr uint16_t kSshPort = 22;
+constexpr uint16_t kNfsPort = 2049;
 constexpr size_t kMaxHostBytes = 253;
 constexpr size_t kMaxUserBytes = 255;
 constexpr const char* kSshHint = "write ssh://USER@HOST[:PORT]/DIR";
@@ -18,6 +20,8 @@ constexpr std::string_view kByPartitionUuid = "/dev/disk/by-partuuid/";
 Error wrong(const char* what, const char* hint) {
   return Error(ErrorKind::kUsage, what).hint(hint);
 }
+
+char lower_case(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -138,8 +142,7 @@ Status take_partition_uuid(std::string_view uuid, TargetAddress& address) {
   if (uuid.empty() || uuid.size() > 36 || uuid.find_first_not_of(kDigits) != uuid.npos)
     return wrong("no PARTUUID", "lsblk -o NAME,PARTUUID tells it");
   address.partition_uuid = uuid;
-  for (char& c : address.partition_uuid)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  for (char& c : address.partition_uuid) c = lower_case(c);
   address.path = std::string(kByPartitionUuid) + address.partition_uuid;
   return {};
 }
@@ -184,13 +187,53 @@ Result<TargetAddress> parse(std::string_view target) {
   return parsed(TargetKind::kDirectory, {});
 }
 
+std::string plain_path(std::string_view path) {
+  std::string plain(path.starts_with('/') ? "/" : "");
+  while (!path.empty()) {
+    std::string_view name = take_until(path, "/");
+    take(path, "/");
+    if (name.empty() || name == ".") continue;
+    if (!plain.empty() && !plain.ends_with('/')) plain += '/';
+    plain += name;
+  }
+  return plain;
+}
+
+std::string place_of_text(std::string_view target) {
+  auto address = parse_target_address(target);
+  return address.ok() ? place_of(*address) : std::string(target);
+}
+
 }  // namespace
+
+std::string place_of(const TargetAddress& address) {
+  std::string place = std::to_string(static_cast<int>(address.kind)) + ":";
+  std::string_view path = address.path;
+  if (address.kind == TargetKind::kDevice) {
+    std::string_view device = path.substr(0, path.find(":/"));
+    path.remove_prefix(device.size());
+    place += plain_path(device);
+    take(path, ":");
+  } else if (is_on_network(address.kind)) {
+    uint16_t usual = address.kind == TargetKind::kSsh ? kSshPort : kNfsPort;
+    place += address.user + "@";
+    for (char c : address.host) place += lower_case(c);
+    place += ":" + std::to_string(address.port.value_or(usual));
+  }
+  return place + ":" + plain_path(path);
+}
 
 Result<TargetAddress> parse_target_address(std::string_view target) {
   Result<TargetAddress> address = parse(target);
   if (address.ok()) return address;
   Error error = address.error();
   return error.on(target);
+}
+
+bool is_among(std::span<const std::string> others, std::string_view target) {
+  std::string place = place_of_text(target);
+  return std::ranges::any_of(
+      others, [&](const std::string& other) { return place_of_text(other) == place; });
 }
 
 }  // namespace dw

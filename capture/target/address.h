@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,15 @@ struct TargetAddress {
 
 // Error kUsage, on the target, with what to write instead.
 Result<TargetAddress> parse_target_address(std::string_view target);
+
+// The same text for all ways to write one place: hosts in lower case and with their port, paths
+// without what is repeated in them ("//", "/./", a slash at the end), options left out. Links are
+// not followed, and the device of dev: is taken as it is called.
+[[nodiscard]] std::string place_of(const TargetAddress& address);
+
+// Whether `target` is the same place as one of the others. What is no target is compared as it is
+// written.
+[[nodiscard]] bool is_among(std::span<const std::string> others, std::string_view target);
 
 [[nodiscard]] inline bool is_on_network(TargetKind kind) {
   return kind == TargetKind::kNfs || kind == TargetKind::kSsh;

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <memory>
 
+#include "capture/target/address.h"
 #include "initrd-hooks/standalone/device_reader.h"
 #include "initrd-hooks/standalone/helper_process.h"
 #include "initrd-hooks/standalone/progress.h"
@@ -329,6 +330,14 @@ std::string udev_path(const DeviceTarget& target) {
       return "/dev/disk/by-partuuid/" + lower_case(target.name);
   }
   return target.name;
+}
+
+std::string place_in_initrd(std::string_view target) {
+  auto address = parse_target_address(target);
+  if (!address.ok()) return std::string(target);
+  auto device = parse_device_target(target);
+  if (device.ok()) address->path = udev_path(*device) + ":" + device->directory;
+  return place_of(*address);
 }
 
 Result<std::optional<FileSystem>> read_file_system(const std::string& path,

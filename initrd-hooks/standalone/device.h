@@ -34,6 +34,10 @@ Result<DeviceTarget> parse_device_target(std::string_view target);
 // src/basic/device-nodes.c).
 [[nodiscard]] std::string udev_path(const DeviceTarget& target);
 
+// As place_of() of the target's address, with the device called as udev calls it; what is no target
+// as it is written.
+[[nodiscard]] std::string place_in_initrd(std::string_view target);
+
 struct FoundDevice {
   std::string path;
   FileSystem file_system;

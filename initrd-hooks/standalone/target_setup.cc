@@ -38,10 +38,12 @@ void TargetSetup::add(const std::string& target, uint32_t number) {
   log_.say("target %u: %s", number + 1, target.c_str());
   auto need = need_of(target, number);
   if (!need.ok()) return log_.warn(need.error());
+  std::string place = place_in_initrd(target);
+  if (std::ranges::find(items_, place, &Item::place) != items_.end())
+    return log_.say("%s: is there already; left out", target.c_str());
   // The capture calls a directory by its path alone.
   std::string name = directory_of_target(target).value_or(target);
-  if (find(name) != nullptr) return log_.say("%s: is there already; left out", target.c_str());
-  items_.push_back({std::move(name), number, std::move(*need)});
+  items_.push_back({std::move(name), std::move(place), number, std::move(*need)});
 }
 
 Result<std::shared_ptr<TargetSetup::Need>> TargetSetup::need_of(const std::string& target,

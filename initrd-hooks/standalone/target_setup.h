@@ -81,6 +81,7 @@ class TargetSetup final : public TargetAccess {
   };
   struct Item {
     std::string target;
+    std::string place;  // the same for all ways to write the target
     uint32_t number;
     std::shared_ptr<Need> need;  // null: nothing
   };

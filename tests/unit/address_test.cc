@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 using namespace dw;
 
@@ -80,6 +81,46 @@ TEST_CASE("address: NFS") {
   CHECK(address.uid == 0);
   CHECK(address.gid == 65534);
   CHECK(good("nfs://h/e?port=2049").port == 2049);
+}
+
+TEST_CASE("address: one place, written in several ways") {
+  using Ways = std::vector<std::string>;
+  const std::vector<Ways> places = {
+      {"ssh://u@h/d", "ssh://u@H/d", "ssh://u@h:22/d", "ssh://u@h/d/", "ssh://u@h//d",
+       "ssh://u@h/./d"},
+      {"ssh://v@h/d"},
+      {"ssh://u@h:2222/d"},
+      {"ssh://u@h/d/e", "ssh://u@h/d//./e/."},
+      {"ssh://u@h/D"},
+      {"ssh://u@h/d."},
+      {"nfs://h/d", "nfs://h/d/", "nfs://h:2049/d", "nfs://H/d", "nfs://h/d?version=4",
+       "nfs://h/d?port=2049&uid=1"},
+      {"nfs://h:22/d"},
+      {"nfs://h/", "nfs://h//."},
+      {"nfs://[2001:db8::a]/d", "nfs://[2001:DB8::A]/d"},
+      {"raw:/dev/vda1", "raw:/dev//vda1", "raw:/dev/vda1?force=yes"},
+      {"raw:PARTUUID=AB-01", "raw:/dev/disk/by-partuuid/ab-01"},
+      {"dev:/dev/vda1:/crash", "dev:/dev/vda1:/crash/", "dev:/dev/vda1:/./crash",
+       "dev:/dev/vda1://crash", "dev:/dev//vda1:/crash"},
+      {"dev:/dev/vda1:/"},
+      {"dev:UUID=1:/crash"},
+      {"/crash", "file:/crash/", "//crash"},
+      {"crash", "./crash", "crash/."},
+      {"/a/../crash"},
+      {"-"},
+      {"./-", "file:-"}};
+  Ways firsts;
+  for (const Ways& ways : places) {
+    for (const std::string& way : ways) {
+      CAPTURE(way);
+      CHECK_FALSE(is_among(firsts, way));
+      CHECK(place_of(good(way)) == place_of(good(ways[0])));
+    }
+    firsts.push_back(ways[0]);
+    CHECK(is_among(firsts, ways.back()));
+  }
+  CHECK(is_among(Ways{"no:target"}, "no:target"));
+  CHECK_FALSE(is_among(Ways{"no:target"}, "no:target/"));
 }
 
 TEST_CASE("address: what is wrong is refused, and named") {

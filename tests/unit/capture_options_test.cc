@@ -161,7 +161,7 @@ TEST_CASE("capture_options: formats, compressions and targets that do not go tog
   check_usage({"--format=elf", "/a", "-"}, "elf: the target cannot take this format");
   check_usage({"--compress=zstd:23", "/a"}, "zstd:23");
   check_usage({"--format=qcow", "/a"}, "format qcow: must be kdump, stream, elf or flattened");
-  check_usage({"-", "/a", "-"}, "-: standard output can be a target only once");
+  check_usage({"-", "/a", "-"}, "-: is the same as a target before it");
 }
 
 TEST_CASE("capture_options: of a real crash what does not go together is left to us") {
@@ -170,6 +170,12 @@ TEST_CASE("capture_options: of a real crash what does not go together is left to
   CHECK(saving.format == DumpFormat::kKdump);
   CHECK(saving.compression.compression == Compression::kZstd);
   CHECK(good({"-", "-", "/a"}, "/proc/vmcore").targets == Words{"-", "/a"});
+}
+
+TEST_CASE("capture_options: of a real crash a target that is given twice is tried once") {
+  check_usage({"/a", "/b", "/a/"}, "/a/: is the same as a target before it");
+  CHECK(good({"/a", "nfs://h/d", "file://a/.", "nfs://H:2049/d/?version=3", "/b"}, "/proc/vmcore")
+            .targets == Words{"/a", "nfs://h/d", "/b"});
 }
 
 TEST_CASE("capture_options: a directory may be called -") {

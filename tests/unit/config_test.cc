@@ -152,6 +152,16 @@ TEST_CASE("config: the last line of a key wins, targets add up to a limit") {
   CHECK(problems[0].error.position() == 3 + kMaxTargets);
 }
 
+TEST_CASE("config: a target that is written in another way is the same") {
+  Config config;
+  auto problems = apply_config(
+      config, "target nfs://h/d\ntarget nfs://H:2049//d/?version=4\ntarget nfs://h/d2\n");
+  REQUIRE(problems.size() == 1);
+  CHECK(text_of(problems[0].error).starts_with("target nfs://H:2049//d/?version=4: stands there"));
+  CHECK(problems[0].error.position() == 2);
+  CHECK(config.targets.size() == 2);
+}
+
 TEST_CASE("config: garbage gives a limited number of problems") {
   Config config;
   std::string text;

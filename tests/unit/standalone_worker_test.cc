@@ -242,8 +242,10 @@ TEST_CASE("worker: what cannot be a target in the initrd is left out") {
 }
 
 TEST_CASE("worker: a target that stands there twice is tried once") {
-  work({"/a", "file:/a", "/b", "/a"}, {1, 1});
+  work({"/a", "file:/a", "/b", "/a", "/b/./"}, {1, 1});
   CHECK(seen_places == std::vector<std::string>{"/a", "/b"});
+  work({"dev:UUID=AB:/x", "dev:/dev/disk/by-uuid/ab:/x/", "dev:UUID=AB:/y"}, {1, 1});
+  CHECK(seen_places == std::vector<std::string>{"/kdumproot/0/x", "/kdumproot/2/y"});
 }
 
 TEST_CASE("worker: a device is mounted for the capture, and unmounted after it") {

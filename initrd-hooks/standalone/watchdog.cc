@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 namespace dw {
 
@@ -27,7 +29,12 @@ bool stop_watchdog(int fd) {
 
 void Watchdog::look_for(int& fd, const std::string& path) {
   fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
+  if (fd < 0) {
+    if (errno == EBUSY && !std::exchange(told_busy_, true))
+      log_.say("watchdog: somebody else has %s open and may feed it even if this hangs",
+               path.c_str());
+    return;
+  }
   // A driver that cannot do so keeps its own time.
   int seconds = kWatchdogSeconds;
   if (::ioctl(fd, WDIOC_SETTIMEOUT, &seconds) != 0 && ::ioctl(fd, WDIOC_GETTIMEOUT, &seconds) != 0)

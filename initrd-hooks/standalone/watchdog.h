@@ -34,7 +34,8 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog() = default;
 
-  // Looks for more of them and feeds those that there are, at most once per period.
+  // Looks for more of them and feeds those that there are, at most once per period. That somebody
+  // else has one open is told once.
   void feed(int64_t now_ms);
   // Disarms them, for a machine that is to stay as it is, and looks for no more of them. Those that
   // cannot be are reported. With `feed_on` they stay open for feed(), which has to go on while a
@@ -52,6 +53,7 @@ class Watchdog {
   bool (*stop_)(int fd);
   bool disarmed_ = false;
   std::vector<int> fds_;  // by number; the last one is that without
+  bool told_busy_ = false;
   int64_t fed_ms_ = -kWatchdogPeriodMs;
 };
 

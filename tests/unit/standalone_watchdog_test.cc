@@ -1,12 +1,18 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "initrd-hooks/standalone/final_action.h"
 #include "initrd-hooks/standalone/supervise.h"
 #include "initrd-hooks/standalone/watchdog.h"
+#include "tests/unit/support/process.h"
 #include "tests/unit/support/temp_dir.h"
 
 using namespace dw;
@@ -32,6 +38,32 @@ std::string food(size_t count) { return std::string(count, '\0'); }
   for (int i = 0; i < 600 && kennel.eaten(1).size() < eaten; i++) ::usleep(50 * 1000);
   ::_exit(0);
 }
+
+// A terminal in exclusive mode cannot be opened once more (EBUSY), as a watchdog cannot: not
+// without CAP_SYS_ADMIN, which this thread lacks meanwhile.
+class BusyDevice {
+ public:
+  BusyDevice() : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    REQUIRE(::unlockpt(master_.get()) == 0);
+    slave_ = Fd(::open(::ptsname(master_.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    REQUIRE(::ioctl(slave_.get(), TIOCEXCL) == 0);
+    REQUIRE(::syscall(SYS_capget, &header_, had_) == 0);
+    __user_cap_data_struct less[] = {had_[0], had_[1]};
+    less[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    REQUIRE(::syscall(SYS_capset, &header_, less) == 0);
+  }
+  BusyDevice(const BusyDevice&) = delete;
+  BusyDevice& operator=(const BusyDevice&) = delete;
+  ~BusyDevice() { ::syscall(SYS_capset, &header_, had_); }
+
+  [[nodiscard]] const char* path() const { return ::ptsname(master_.get()); }
+
+ private:
+  Fd master_;
+  Fd slave_;
+  __user_cap_header_struct header_{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct had_[2] = {};
+};
 
 // How often the watchdog was fed while a child that does `work` was supervised.
 size_t fed_while(int (*work)(SharedProgress&, const void*), Supervision supervision) {
@@ -91,6 +123,21 @@ TEST_CASE("watchdog: one without a number is fed, unless number 0 has that name 
     CHECK(test::read_file(kennel.path).empty());
     CHECK(kennel.eaten(0) == food(1));
   }
+}
+
+TEST_CASE("watchdog: that somebody else has one open is told, once") {
+  Kennel kennel;
+  BusyDevice device;
+  for (const char* name : {"watchdog", "watchdog0"})
+    std::filesystem::create_symlink(device.path(), kennel.dir / name);
+  test::CapturedOutput said;
+  Log log(said.fd());
+  Watchdog watchdog(log, kennel.path);
+  watchdog.feed(0);
+  watchdog.feed(kWatchdogPeriodMs);
+  CHECK_FALSE(watchdog.is_there());
+  CHECK(said.text() == "dumpwright: watchdog: somebody else has " + kennel.path +
+                           "0 open and may feed it even if this hangs\n");
 }
 
 TEST_CASE("watchdog: disarmed for a machine that is to stay halted, and only then") {

@@ -17,6 +17,7 @@ namespace {
 const std::filesystem::path kHooks = std::filesystem::path(DUMPWRIGHT_TESTS) / "../initrd-hooks";
 constexpr const char* kPremount = "initramfs-tools/conf/scripts/init-premount/dumpwright";
 constexpr const char* kTop = "initramfs-tools/conf/scripts/init-top/dumpwright";
+constexpr const char* kBegin = "dracut/55dumpwright/dumpwright-begin";
 constexpr const char* kCapture = "dracut/55dumpwright/dumpwright-capture.sh";
 constexpr const char* kRoot = "dracut/55dumpwright/dumpwright-root.sh";
 
@@ -30,8 +31,7 @@ class Initrd {
  public:
   Initrd() {
     test::write_file(root_ / "vmcore", "");
-    test::write_file(root_ / "dumpwright", "#!/bin/sh\necho \"$1\" >>" + (root_ / "ran") + "\n");
-    std::filesystem::permissions(root_ / "dumpwright", std::filesystem::perms::owner_all);
+    write_program("dumpwright", "#!/bin/sh\necho \"$1\" >>" + (root_ / "ran") + "\n");
     test::write_file(root_ / "dumpwright-guard", "999999999\n");
   }
 
@@ -47,13 +47,19 @@ class Initrd {
                                {"/proc/sysrq-trigger", "sysrq"},
                                {"/usr/sbin/dumpwright", "dumpwright"},
                                {"/run/dumpwright-guard", "dumpwright-guard"},
+                               {"/run/dumpwright-begun", "dumpwright-begun"},
                                {"/etc/dumpwright.devices", "devices"}})
       replace_all(text, place, root_ / file);
     bool console = std::filesystem::exists(root_ / "console");
     replace_all(text, "/dev/console", console ? root_ / "console" : root_ / "no/such/console");
-    replace_all(text, "sleep 600", "sleep 0");
+    replace_all(text, "sleep 600", guard_waits);
+    replace_all(text, "sleep 60\n", "sleep 0\n");
     replace_all(text, "sleep 1000", "exit 0");
+    write_program(name, text);
+  }
+  void write_program(const std::string& name, const std::string& text) const {
     test::write_file(root_ / name, text);
+    std::filesystem::permissions(root_ / name, std::filesystem::perms::owner_all);
   }
 
   // What this shell says; scripts see it as theirs.
@@ -64,6 +70,8 @@ class Initrd {
     return std::filesystem::exists(root_ / name) ? test::read_file(root_ / name) : "";
   }
   [[nodiscard]] std::string path(const char* name) const { return root_ / name; }
+
+  const char* guard_waits = "sleep 0";
 
  private:
   test::TempDir root_;
@@ -91,7 +99,7 @@ void with_and_without_console(std::initializer_list<const char*> scripts,
 }  // namespace
 
 TEST_CASE("initrd scripts: without a console the dump is saved all the same, then the reboot") {
-  with_and_without_console({kPremount, kCapture}, ". ./script", [](const Initrd& initrd) {
+  with_and_without_console({kPremount, kBegin}, ". ./script", [](const Initrd& initrd) {
     CHECK(initrd.text("ran") == "supervise\n");
   });
 }
@@ -105,6 +113,7 @@ TEST_CASE("initrd scripts: the guard starts without a console too") {
 TEST_CASE("initrd scripts: dracut's other jobs have time to make the targets' devices") {
   Initrd initrd;
   initrd.write("devices", initrd.path("vmcore") + "\n" + initrd.path("volume") + "\n");
+  initrd.put(kBegin, "dumpwright-begin");
   initrd.put(kCapture, "script");
   CHECK(initrd.sh(". ./script; . ./script; echo went on").out == "went on\n");
   CHECK(initrd.text("ran").empty());
@@ -116,6 +125,28 @@ TEST_CASE("initrd scripts: dracut's other jobs have time to make the targets' de
     CHECK(initrd.sh("i=0; while [ $i -lt 59 ]; do . ./script; i=$((i + 1)); done").status == 0);
     CHECK(initrd.text("ran").empty());
     CHECK(initrd.sh("i=0; while [ $i -lt 60 ]; do . ./script; i=$((i + 1)); done").status == 0);
+    CHECK(initrd.text("ran") == "supervise\n");
+  }
+}
+
+TEST_CASE("initrd scripts: dracut's capture begins though udev is never at rest, and once") {
+  Initrd initrd;
+  initrd.add_console();
+  initrd.guard_waits = "sleep 20";
+  initrd.write("devices", "");
+  initrd.put(kBegin, "dumpwright-begin");
+  initrd.put(kCapture, "capture");
+  initrd.put(kRoot, "script");
+  SUBCASE("by the clock") {
+    CHECK(initrd.sh(". ./script; wait").status == 0);
+    CHECK(initrd.text("ran") == "supervise\n");
+    CHECK(initrd.text("console").find("in 10 minutes") == std::string::npos);
+    CHECK(initrd.sh(". ./capture").status == 0);
+    CHECK(initrd.text("ran") == "supervise\n");
+  }
+  SUBCASE("not by the clock if it has begun") {
+    CHECK(initrd.sh("echo 999999999 >dumpwright-guard; . ./capture").status == 0);
+    CHECK(initrd.sh(". ./script; kill $(cat dumpwright-guard); wait").status == 0);
     CHECK(initrd.text("ran") == "supervise\n");
   }
 }

@@ -13,3 +13,9 @@ dumpwright_out=/dev/console
   echo b >/proc/sysrq-trigger
 ) >"$dumpwright_out" 2>&1 &
 echo "$!" >/run/dumpwright-guard
+# While a disk hangs its driver, udev is never at rest, dracut gets to no job that waits for that, and to the others every
+# two minutes. The target may be another disk, or a server.
+(
+  sleep 60
+  [ -e /run/dumpwright-begun ] || exec /usr/sbin/dumpwright-begin
+) &

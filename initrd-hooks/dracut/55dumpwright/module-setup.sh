@@ -101,3 +101,4 @@ install() {
     inst_hook initqueue/finished zz "$moddir/dumpwright-never.sh"
   fi
 }
+    inst_simple "$moddir/dumpwright-begin" /usr/sbin/dumpwright-begin

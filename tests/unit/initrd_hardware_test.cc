@@ -104,7 +104,37 @@ class Machine : public KernelRoot {
     return call("dumpwright_check_machine " + kind);
   }
   [[nodiscard]] std::string list() const { return packed("lib/modules/modules.list"); }
+  // The path of a copy of a builder's script that finds this machine's scripts and `functions`.
+  [[nodiscard]] std::string adapted(const std::string& script) const {
+    std::string text = read_file(kHooks + script);
+    for (const std::string place :
+         {"/usr/share/initramfs-tools/hook-functions", "/etc/dumpwright/"}) {
+      std::string here = root + (place == "/etc/dumpwright/" ? place : std::string("/functions"));
+      for (size_t at = text.find(place); at != text.npos; at = text.find(place, at + here.size()))
+        text.replace(at, place.size(), here);
+    }
+    write("adapted", text);
+    return root + "/adapted";
+  }
 };
+
+// As the builders make the tree of an initrd.
+int run_hook(const Machine& machine) {
+  std::filesystem::remove_all(machine.root + "/tree");
+  std::filesystem::create_directories(machine.root + "/tree/lib/modules");
+  machine.write("functions", "manual_add_modules() { echo add $*; }\n");
+  return machine.call(". " + machine.adapted("/initramfs-tools/conf/hooks/dumpwright"), "sh -e");
+}
+int run_module(const Machine& machine) {
+  std::filesystem::remove_all(machine.root + "/tree");
+  return machine.call(
+      "instmods() { echo add $*; }; initdir=$DESTDIR\n"
+      "inst() { mkdir -p \"$initdir${1%/*}\"; cp -L \"$1\" \"$initdir$1\"; }\n"
+      "for name in inst_binary inst_simple inst_hook dracut_module_included; do\n"
+      "eval \"$name() { :; }\"; done; SYSTEMCTL=: systemdsystemunitdir=\n. " +
+          machine.adapted("/dracut/55dumpwright/module-setup.sh") + "; installkernel; install",
+      "bash");
+}
 
 }  // namespace
 
@@ -356,23 +386,31 @@ TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   Machine machine;
   machine.add_watchdog();
   machine.configure("raw:/dev/sda1");
-  std::string hook = read_file(kHooks + "/initramfs-tools/conf/hooks/dumpwright");
-  const std::string functions = "/usr/share/initramfs-tools/hook-functions";
-  hook.replace(hook.find(functions), functions.size(), machine.root + "/functions");
-  machine.write("hook", hook);
-  machine.write("functions", "manual_add_modules() { echo add $*; }\n");
-  std::filesystem::create_directories(machine.root + "/tree/lib/modules");
-  CHECK(machine.call(". " + machine.root + "/hook", "sh -e") == 0);
+  CHECK(run_hook(machine) == 0);
   CHECK(machine.said("add raid_card\nadd sd_mod\nadd i2c_i801\nadd iTCO_wdt\n"));
   CHECK(read_file(machine.root + "/tree/etc/dumpwright-watchdogs") == "i2c_i801\niTCO_wdt\n");
 
-  std::filesystem::remove_all(machine.root + "/tree");
-  const std::string module = kHooks + "/dracut/55dumpwright/module-setup.sh";
-  CHECK(machine.call("instmods() { echo add $*; }; inst() { :; }; initdir=$DESTDIR\n"
-                     "for name in inst_binary inst_simple inst_hook dracut_module_included; do\n"
-                     "eval \"$name() { inst; }\"; done; SYSTEMCTL=: systemdsystemunitdir=\n. " +
-                         module + "; installkernel; install",
-                     "bash") == 0);
+  CHECK(run_module(machine) == 0);
   CHECK(machine.said("add raid_card\nadd sd_mod\nadd i2c_i801\nadd iTCO_wdt\n"));
   CHECK(read_file(machine.root + "/tree/etc/dumpwright-watchdogs") == "i2c_i801\niTCO_wdt\n");
+}
+
+TEST_CASE("initrd: scripts that are not executable are named, and left out") {
+  Machine machine;
+  machine.configure("raw:/dev/sda1");
+  for (const char* script : {"pre.d/10-fans", "post.d/mail"})
+    machine.write(std::string("etc/dumpwright/") + script, "#!/bin/sh\n");
+  std::filesystem::permissions(machine.root + "/etc/dumpwright/pre.d/10-fans",
+                               std::filesystem::perms::owner_all);
+  const std::string warning = "dumpwright: warning: " + machine.root +
+                              "/etc/dumpwright/post.d/mail is left out: it is not executable";
+  for (int (*build)(const Machine&) : {run_hook, run_module}) {
+    CHECK(build(machine) == 0);
+    CHECK(machine.said(warning.c_str()));
+    CHECK_FALSE(machine.said("10-fans is left out"));
+    CHECK(std::filesystem::exists(machine.root + "/tree" + machine.root +
+                                  "/etc/dumpwright/pre.d/10-fans"));
+    CHECK_FALSE(
+        std::filesystem::exists(machine.root + "/tree" + machine.root + "/etc/dumpwright/post.d"));
+  }
 }

@@ -87,8 +87,13 @@ install() {
     file=$(dumpwright_setting "$key")
     [[ -z $file ]] || inst_simple "$file"
   done
-  for file in /etc/hosts /etc/dumpwright/pre.d/* /etc/dumpwright/post.d/*; do
-    [[ ! -f $file ]] || inst "$file"
+  [[ ! -f /etc/hosts ]] || inst /etc/hosts
+  for file in /etc/dumpwright/pre.d/* /etc/dumpwright/post.d/*; do
+    if [[ -f $file && -x $file ]]; then
+      inst "$file"
+    elif [[ -f $file ]]; then
+      echo "dumpwright: warning: $file is left out: it is not executable (chmod +x)" >&2
+    fi
   done
   if dracut_module_included systemd; then
     # shellcheck disable=SC2154 # what dracut sets

@@ -414,3 +414,15 @@ TEST_CASE("initrd: scripts that are not executable are named, and left out") {
         std::filesystem::exists(machine.root + "/tree" + machine.root + "/etc/dumpwright/post.d"));
   }
 }
+
+TEST_CASE("initrd: initramfs-tools is told of a RAID that a target lies on") {
+  Machine machine;
+  machine.add_virtual("md0", {"sda1"});
+  machine.write("sys/class/block/md0/md/level", "raid1\n");
+  for (const char* target : {"raw:/dev/sda1", "raw:/dev/md0"}) {
+    machine.configure(target);
+    CHECK(run_hook(machine) == 0);
+    CHECK(std::filesystem::exists(machine.root + "/tree/etc/dumpwright-raid") ==
+          (std::string(target) == "raw:/dev/md0"));
+  }
+}

@@ -48,10 +48,13 @@ class Initrd {
                                {"/usr/sbin/dumpwright", "dumpwright"},
                                {"/run/dumpwright-guard", "dumpwright-guard"},
                                {"/run/dumpwright-begun", "dumpwright-begun"},
-                               {"/etc/dumpwright.devices", "devices"}})
+                               {"/etc/dumpwright.devices", "devices"},
+                               {"/etc/dumpwright-raid", "raid"},
+                               {"/sys/block", "block"}})
       replace_all(text, place, root_ / file);
     bool console = std::filesystem::exists(root_ / "console");
     replace_all(text, "/dev/console", console ? root_ / "console" : root_ / "no/such/console");
+    replace_all(text, "sleep 20\n", "sleep 0\n");
     replace_all(text, "sleep 600", guard_waits);
     replace_all(text, "sleep 60\n", "sleep 0\n");
     replace_all(text, "sleep 1000", "exit 0");
@@ -149,4 +152,33 @@ TEST_CASE("initrd scripts: dracut's capture begins though udev is never at rest,
     CHECK(initrd.sh(". ./script; kill $(cat dumpwright-guard); wait").status == 0);
     CHECK(initrd.text("ran") == "supervise\n");
   }
+}
+
+TEST_CASE("initrd scripts: a RAID that lacks a disk is started while the capture looks for it") {
+  Initrd initrd;
+  for (const char* name : {"md0", "md1"})
+    std::filesystem::create_directories(std::filesystem::path(initrd.path("block")) / name / "md");
+  initrd.write("block/md0/md/array_state", "clean\n");
+  initrd.write("block/md1/md/array_state", "inactive\n");
+  initrd.write_program("udevadm", "#!/bin/sh\necho \"$1 $2 $3\" >>arrays\n");
+  initrd.write_program("mdadm", "#!/bin/sh\necho \"$*\" >>arrays\n");
+  // supervise looks for it for a minute.
+  initrd.write_program("dumpwright",
+                       "#!/bin/sh\necho \"$1\" >ran\nfor i in $(seq 600); do\n"
+                       "grep -qs scan arrays && exit; [ -e raid ] || exit; sleep 0.1; done\n");
+  initrd.put(kPremount, "script");
+  const char* commands = "PATH=$PWD:$PATH; . ./script";
+  SUBCASE("a target is on one") {
+    initrd.write("raid", "");
+    CHECK(initrd.sh(commands).status == 0);
+    CHECK(initrd.text("arrays") ==
+          "trigger --action=add --subsystem-match=block\n-q --run /dev/md1\n"
+          "-q --assemble --scan --run\n");
+  }
+  SUBCASE("no target is on one") {
+    CHECK(initrd.sh(commands).status == 0);
+    CHECK(initrd.text("arrays").empty());
+  }
+  CHECK(initrd.text("ran") == "supervise\n");
+  CHECK(initrd.text("sysrq") == "b\n");
 }

@@ -395,6 +395,14 @@ TEST_CASE("initrd: initramfs-tools and dracut get the drivers too") {
   CHECK(read_file(machine.root + "/tree/etc/dumpwright-watchdogs") == "i2c_i801\niTCO_wdt\n");
 }
 
+TEST_CASE("initrd: systemd of dracut's leaves the watchdog to dumpwright") {
+  Machine machine;
+  machine.configure("raw:/dev/sda1");
+  CHECK(run_module(machine) == 0);
+  CHECK(read_file(machine.root + "/tree/etc/systemd/system.conf.d/zz-dumpwright.conf") ==
+        "[Manager]\nRuntimeWatchdogSec=0\n");
+}
+
 TEST_CASE("initrd: scripts that are not executable are named, and left out") {
   Machine machine;
   machine.configure("raw:/dev/sda1");

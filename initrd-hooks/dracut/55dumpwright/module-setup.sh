@@ -98,6 +98,10 @@ install() {
   if dracut_module_included systemd; then
     # shellcheck disable=SC2154 # what dracut sets
     inst_simple "$moddir/dumpwright-capture.service" "$systemdsystemunitdir/dumpwright-capture.service"
+    inst_simple "$moddir/dumpwright-nothing.service" "$systemdsystemunitdir/dumpwright-nothing.service"
+    # The administrator's settings are packed too. With this one systemd would hold the watchdog, and feed it for ever.
+    mkdir -p "$initdir/etc/systemd/system.conf.d"
+    printf '[Manager]\nRuntimeWatchdogSec=0\n' >"$initdir/etc/systemd/system.conf.d/zz-dumpwright.conf"
     # systemd starts it in an initrd; what is in /etc comes before the usual one.
     inst_simple "$moddir/dumpwright.target" /etc/systemd/system/initrd.target
   else

@@ -105,9 +105,9 @@ install() {
     # systemd starts it in an initrd; what is in /etc comes before the usual one.
     inst_simple "$moddir/dumpwright.target" /etc/systemd/system/initrd.target
   else
+    inst_simple "$moddir/dumpwright-begin" /usr/sbin/dumpwright-begin
     inst_hook cmdline 99 "$moddir/dumpwright-root.sh"
     inst_hook initqueue/settled zz "$moddir/dumpwright-capture.sh"
     inst_hook initqueue/finished zz "$moddir/dumpwright-never.sh"
   fi
 }
-    inst_simple "$moddir/dumpwright-begin" /usr/sbin/dumpwright-begin

@@ -1,11 +1,11 @@
-"""A panic that was on another CPU than the cell says, and a capture kernel that wakes up the boot CPU."""
+"""A panic on another CPU than the cell says, a capture kernel that wakes up the boot CPU, scripts that do not run."""
 
 from __future__ import annotations
 
 import unittest
 
 from harness.cells import find_cells
-from harness.installed import judge_cpus
+from harness.installed import SAVED, SCRIPTS, judge_cpus, judge_scripts
 
 __all__ = ["InstalledTest"]
 
@@ -22,3 +22,13 @@ class InstalledTest(unittest.TestCase):
                             (CAPTURE.replace("apicid=0", "apicid=02"), BT), (CAPTURE.replace("0x0", "0x3"), BT)):
             with self.subTest(capture=capture, bt=bt):
                 self.assertEqual(len(judge_cpus(cell, capture, bt)), 1)
+
+    def test_only_scripts_that_run_before_and_after_the_dump_pass(self) -> None:
+        before, after, saved = SCRIPTS["pre.d"] + "\r\n", SCRIPTS["post.d"] + "\r\n", SAVED + "/x/vmcore\r\n"
+        self.assertEqual(judge_scripts(before + saved + after), [])
+        incomplete = after.replace("complete", "incomplete")
+        for capture, complaints in ((saved, 2), (before + saved, 1), (saved + after, 1), (before + after, 2),
+                                    (after + saved + before, 2), (before + saved + incomplete, 1),
+                                    (before + before + saved + after, 1), ("+ echo " + before + saved + after, 1)):
+            with self.subTest(capture=capture):
+                self.assertEqual(len(judge_scripts(capture)), complaints)

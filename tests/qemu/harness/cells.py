@@ -57,6 +57,7 @@ class Cell:
     boots_again: bool = True  # with guest: the system, after the capture, finds the dump and is ready for the next
     initrd: str = "standalone"  # with guest: the capture kernel's, as dumpwright.conf names it
     panic_cpu: int = 0  # with guest: where the panic happens
+    scripts: bool = False  # with guest: the administrator has scripts in pre.d and post.d
     in_matrix: bool = True
     time_limit_s: int = 300  # for the guest, from power-on to power-off
 
@@ -214,10 +215,10 @@ CELLS: tuple[Cell, ...] = (
     Cell("panic-nmi", panic="nmi", fill_mib=300, dump_level=31),
     # Debian as it is installed: dumpwright-kdump builds the initrd and loads it at boot, and the next boot finds the dump.
     _installed("standalone"),
-    _installed("initramfs-tools"),
+    _installed("initramfs-tools", scripts=True),
     _installed("dracut"),
     _installed("initramfs-tools", guest="trixie"),
-    _installed("dracut", guest="trixie"),
+    _installed("dracut", guest="trixie", scripts=True),
     _installed("initramfs-tools", to="raw"),
     _installed("initramfs-tools", guest="trixie", to="ssh"),
     _installed("dracut", to="xfs"),

@@ -23,6 +23,10 @@ FILES = Path("etc/dumpwright")  # keys of targets, in the guest
 STATE = Path("var/lib/dumpwright-test")
 DISK_FOLDER = "/srv/disk"  # where the dump's disk is mounted
 
+# What scripts of the administrator say in the capture kernel.
+SCRIPTS = {"pre.d": "test script: before the capture", "post.d": "test script: afterwards: complete, reboot"}
+SAVED = "dumpwright: saved "
+
 # In a mount namespace of its own: nothing stays mounted, whatever happens.
 _INSTALL = """
 set -e
@@ -97,6 +101,15 @@ def _dumps(cell: Cell, server: Server | None) -> str:
     return {"root": "/crash/*/vmcore", "none": "raw:/dev/vdb"}.get(cell.file_system, f"{DISK_FOLDER}/crash/*/vmcore")
 
 
+def _add_scripts(folder: Path) -> None:
+    said = SCRIPTS["post.d"].replace("complete, reboot", "$DUMPWRIGHT_OUTCOME, $DUMPWRIGHT_ACTION")
+    for name, line in (("pre.d", SCRIPTS["pre.d"]), ("post.d", said)):
+        script = folder / name / "10-test"
+        script.parent.mkdir(parents=True)
+        script.write_text(f'#!/bin/sh\necho "{line}"\n')
+        script.chmod(0o755)
+
+
 def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
     """What comes into the guest besides dumpwright and the kernel."""
     tree = work / "overlay"
@@ -116,6 +129,8 @@ def _overlay(cell: Cell, server: Server | None, work: Path) -> Path:
     fill.write_text(fill_with_guest_load(cell))
     fill.chmod(0o755)
     (state / "settings").write_text(f"DUMPS='{_dumps(cell, server)}'\nPANIC_CPU={cell.panic_cpu}\n")
+    if cell.scripts:
+        _add_scripts(tree / FILES)
     if cell.file_system == "xfs":
         (tree / "etc/fstab").write_text(f"UUID={ROOT_UUID} / ext4 noatime 0 0\n"
                                         f"UUID={DUMP_UUID} {DISK_FOLDER} xfs defaults 0 0\n")
@@ -173,3 +188,23 @@ def check_cpus(cell: Cell, machine: Machine, work: Path) -> list[Check]:
     capture = machine.console.read_text(errors="replace").partition(PANIC_MARK)[2]
     said = "\n".join(line for line in capture.splitlines() if re.search(r"Disabling requested cpu|Brought up", line))
     return [Check("panic on another CPU", judge_cpus(cell, capture, (work / "bt.txt").read_text()), said)]
+
+
+def judge_scripts(capture: str) -> list[str]:
+    """pre.d has its say before the dump is saved, post.d behind it, and knows what came of it."""
+    before, saved, after = ([match.start() for match in re.finditer(rf"^{re.escape(text)}{end}", capture, re.MULTILINE)]
+                            for text, end in ((SCRIPTS["pre.d"], r"\r?$"), (SAVED, ""), (SCRIPTS["post.d"], r"\r?$")))
+    wrong = []
+    if len(before) != 1 or not saved or before[0] > saved[0]:
+        wrong.append(f"the script in pre.d did not say '{SCRIPTS['pre.d']}' once, before the dump")
+    if len(after) != 1 or not saved or after[0] < saved[0]:
+        wrong.append(f"the script in post.d did not say '{SCRIPTS['post.d']}' once, after the dump")
+    return wrong
+
+
+def check_scripts(cell: Cell, machine: Machine) -> list[Check]:
+    if not cell.scripts:
+        return []
+    capture = machine.console.read_text(errors="replace").partition(PANIC_MARK)[2]
+    said = "\n".join(line for line in capture.splitlines() if line.startswith("test script:"))
+    return [Check("pre.d and post.d", judge_scripts(capture), said)]

@@ -20,7 +20,7 @@ from harness.dmesg import check_saved_log
 from harness.failing import check_failure, spoiled
 from harness.facts import check_facts, ram_truth
 from harness.initrds import Kernel, build_capture_initrd, build_first_initrd, fetch_kernel, fetch_peer
-from harness.installed import build_boot_initrd, check_cpus, check_second_boot, install, make_root_disk
+from harness.installed import build_boot_initrd, check_cpus, check_scripts, check_second_boot, install, make_root_disk
 from harness.machine import Machine, Outcome
 from harness.panics import PANICS
 from harness.power_cell import check_cell, logged_disk
@@ -77,7 +77,7 @@ def _check(cell: Cell, kernel: Kernel, dump: Path, machine: Machine, server: Ser
     done += check_sent(cell, dump, console, server)
     if cell.guest and cell.boots_again:
         done.append(check_second_boot(machine))
-    done += check_cpus(cell, machine, work)
+    done += check_cpus(cell, machine, work) + check_scripts(cell, machine)
     return done + check_cell(cell, machine, work, truth, seed)
 
 

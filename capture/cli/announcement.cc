@@ -69,7 +69,8 @@ bool is_over(Round& round) {
 
 Result<Announced> put(const Try& attempt) {
   Announced announced;
-  DW_ASSIGN(std::unique_ptr<DumpStore> store, open_store(attempt.address, attempt.stores));
+  DW_ASSIGN(std::unique_ptr<DumpStore> store,
+            open_store(attempt.address, attempt.stores, attempt.target));
   DW_ASSIGN(DumpPlace place, find_dump_place(*store, attempt.crash, {.resume = attempt.resume}));
   if (place.saved_already) {
     announced.saved_at = store->display(place.name);

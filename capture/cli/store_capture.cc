@@ -74,7 +74,7 @@ class StoreCapture {
 
   Result<Outcome> on_one_connection() {
     DW_ASSIGN(std::unique_ptr<DumpStore> store,
-              open_store(job_->address, capture_->options.stores));
+              open_store(job_->address, capture_->options.stores, job_->target));
     for (;;) {
       DW_ASSIGN(DumpPlace place, find_dump_place(*store, crash_, which()));
       path_ = store->display(place.name);
@@ -119,8 +119,8 @@ class StoreCapture {
   }
 
   // A dump is worth more than its log: where that failed, the dump comes first, or a link that
-  // breaks now and then would never get further.
-  void put_log_beside(DumpStore& store, const std::string& name) {
+  // breaks now and then would never get further. Copies of it would cost the executable 3 kB.
+  [[gnu::noinline]] void put_log_beside(DumpStore& store, const std::string& name) {
     if (!capture_->log || log_failed_) return;
     auto wanted = [this] {
       capture_->events.on_progress();

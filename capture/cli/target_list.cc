@@ -51,7 +51,7 @@ class TargetList {
 
   Result<Saved> save_to(Job& job) {
     DW_ASSIGN(std::string place, capture_->access.take(job.target));
-    DW_TRY(go_to(job, place));
+    DW_ASSIGN(job.address, parse_target_address(place));
     return job.address.kind == TargetKind::kStdout ? capture_to_stdout(*capture_, job)
                                                    : capture_to_store(*capture_, job, first_word());
   }
@@ -110,13 +110,7 @@ class TargetList {
   Status reach(Job& job) {
     DW_ASSIGN(std::optional<std::string> place, capture_->access.peek(job.target));
     if (!place) return Error(ErrorKind::kTimeout, "is not ready yet").on(job.target);
-    return go_to(job, *place);
-  }
-
-  // What is mounted for this capture only is called by its target.
-  static Status go_to(Job& job, const std::string& place) {
-    DW_ASSIGN(job.address, parse_target_address(place));
-    if (job.target.starts_with("dev:")) job.address.shown = job.target;
+    DW_ASSIGN(job.address, parse_target_address(*place));
     return {};
   }
 

@@ -25,7 +25,6 @@ enum class TargetKind : uint8_t {
 struct TargetAddress {
   TargetKind kind = TargetKind::kDirectory;
   std::string path;            // the directory or device; of dev: all that follows
-  std::string shown;           // what messages call a directory; empty: by its path
   std::string partition_uuid;  // raw: in lower case; empty: called by its path
   std::string user;
   std::string host;  // name or address, without the brackets of an IPv6 address

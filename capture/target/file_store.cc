@@ -23,9 +23,8 @@ Result<std::unique_ptr<Target>> as_target(Result<FileTarget>&& target) {
 Result<std::unique_ptr<FileStore>> FileStore::open(const std::string& directory,
                                                    const std::string& shown) {
   Result<Fd> root = FileTarget::open_root(directory);
-  if (!root.ok()) return shown.empty() ? root.error() : Error(root.error()).on(shown);
-  const std::string& name = shown.empty() ? directory : shown;
-  return std::unique_ptr<FileStore>(new FileStore(directory, name, std::move(*root)));
+  if (!root.ok()) return shown == directory ? root.error() : Error(root.error()).on(shown);
+  return std::unique_ptr<FileStore>(new FileStore(directory, shown, std::move(*root)));
 }
 
 Result<StandingDump> FileStore::look(const std::string& name) {

@@ -12,9 +12,12 @@ namespace dw {
 class FileStore : public DumpStore {
  public:
   // The directory is made, with its parents, if it is missing. Errors name it: not a directory, not
-  // writable, read-only. `shown`: what messages call it; empty: by its path.
+  // writable, read-only. `shown`: what messages call it.
   static Result<std::unique_ptr<FileStore>> open(const std::string& directory,
-                                                 const std::string& shown = {});
+                                                 const std::string& shown);
+  static Result<std::unique_ptr<FileStore>> open(const std::string& directory) {
+    return open(directory, directory);
+  }
 
   Result<StandingDump> look(const std::string& name) override;
   Result<std::unique_ptr<Target>> create(const std::string& name, const char* file) override;

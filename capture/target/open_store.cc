@@ -46,10 +46,12 @@ Result<std::unique_ptr<DumpStore>> open_nfs(const TargetAddress& address,
 }  // namespace
 
 Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
-                                              const StoreOptions& options) {
+                                              const StoreOptions& options,
+                                              const std::string& target) {
   switch (address.kind) {
     case TargetKind::kDirectory:
-      return upcast<DumpStore>(FileStore::open(address.path, address.shown));
+      return upcast<DumpStore>(
+          FileStore::open(address.path, target.starts_with("dev:") ? target : address.path));
     case TargetKind::kRaw:
       return upcast<DumpStore>(
           RawStore::open(address.path, {.force = address.force, .overwrite = address.overwrite}));

@@ -23,10 +23,12 @@ struct StoreOptions {
   bool little_memory = false;      // for small files only
 };
 
-// Errors: those of the kind of store; kUsage for kinds that are none (standard output), or that are
-// not opened here (dev:).
+// `target`: what the address was asked for as. A directory that stands for a device (dev:) is
+// called by it in messages. Errors: those of the kind of store; kUsage for kinds that are none
+// (standard output), or that are not opened here (dev:).
 Result<std::unique_ptr<DumpStore>> open_store(const TargetAddress& address,
-                                              const StoreOptions& options);
+                                              const StoreOptions& options,
+                                              const std::string& target);
 
 // What a store of this kind and its target allocate at most, in bytes.
 [[nodiscard]] size_t store_memory_bytes(TargetKind kind);

@@ -16,6 +16,7 @@ install(PROGRAMS initrd-hooks/initramfs-tools/build-initrd-initramfs-tools DESTI
 install(DIRECTORY initrd-hooks/initramfs-tools/conf/ DESTINATION ${DUMPWRIGHT_LIBEXEC}/initramfs-tools USE_SOURCE_PERMISSIONS)
 # Debian's kernels, and kernel-install of others: behind 50-depmod.install.
 install(PROGRAMS initrd-hooks/kdump/kernel-install DESTINATION /etc/kernel/postinst.d RENAME dumpwright)
+install(PROGRAMS initrd-hooks/kdump/kernel-install DESTINATION /etc/kernel/postrm.d RENAME dumpwright)
 install(PROGRAMS initrd-hooks/kdump/kernel-install DESTINATION lib/kernel/install.d RENAME 60-dumpwright.install)
 install(PROGRAMS initrd-hooks/dracut/build-initrd-dracut initrd-hooks/dracut/build-initrd-dracut-systemd DESTINATION ${DUMPWRIGHT_LIBEXEC})
 install(DIRECTORY initrd-hooks/dracut/55dumpwright DESTINATION lib/dracut/modules.d USE_SOURCE_PERMISSIONS)

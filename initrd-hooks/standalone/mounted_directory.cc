@@ -72,8 +72,9 @@ std::optional<Mount> parse_mount(std::string_view line) {
                std::string(dash[1])};
 }
 
-bool lies_below(const std::string& path, const std::string& folder) {
-  return folder == "/" || path == folder || path.starts_with(folder + "/");
+bool lies_below(std::string_view path, std::string_view folder) {
+  if (folder == "/" || path == folder) return true;
+  return path.starts_with(folder) && path[folder.size()] == '/';
 }
 
 // The one that is seen at `path`: the deepest, and of those the last.

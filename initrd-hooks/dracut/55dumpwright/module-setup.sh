@@ -102,6 +102,8 @@ install() {
     # The administrator's settings are packed too. With this one systemd would hold the watchdog, and feed it for ever.
     mkdir -p "$initdir/etc/systemd/system.conf.d"
     printf '[Manager]\nRuntimeWatchdogSec=0\n' >"$initdir/etc/systemd/system.conf.d/zz-dumpwright.conf"
+    # systemd complains otherwise.
+    chmod 644 "$initdir/etc/systemd/system.conf.d/zz-dumpwright.conf"
     # systemd starts it in an initrd; what is in /etc comes before the usual one.
     inst_simple "$moddir/dumpwright.target" /etc/systemd/system/initrd.target
   else

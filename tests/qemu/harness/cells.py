@@ -45,8 +45,8 @@ class Cell:
     # With server: how the capture kernel gets its address, "static" or "dhcp", or for a guest that is a whole system "own":
     # as dumpwright-kdump finds the system's own network; empty: by default.
     ip: str = ""
-    # The dump's disk stops answering in the middle, and the machine has a hardware watchdog: see harness/stuck.py.
-    watchdog: bool = False
+    stuck: bool = False  # the dump's disk takes nothing more in the middle: see harness/stuck.py
+    watchdog: bool = False  # the machine has a hardware watchdog
     failure: str = ""  # what goes wrong with the target: see harness/failing.py
     # Three targets: a server that refuses, the disk, which gets the dump, and `server`, which gets a report only.
     fallback: bool = False
@@ -205,8 +205,10 @@ CELLS: tuple[Cell, ...] = (
     _failing_server("hang"),
     _failing("full", disk_mib=64),
     _failing("driver"),
-    # The capture gets stuck in the kernel, and is given no limit of its own.
-    Cell("watchdog", kernel="6.12-cloud", fill_mib=150, watchdog=True, config=("stall_timeout 0",),
+    # The capture gets stuck in the kernel, where it cannot be killed.
+    _failing("stuck", "stall_timeout 20", stuck=True),
+    # The same, and there is no limit but the watchdog's.
+    Cell("watchdog", kernel="6.12-cloud", fill_mib=150, stuck=True, watchdog=True, config=("stall_timeout 0",),
          time_limit_s=900),
     # Other panics than by sysrq.
     Cell("panic-bug", panic="bug", fill_mib=300, dump_level=31),

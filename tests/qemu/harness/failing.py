@@ -55,6 +55,9 @@ FAILURES: dict[str, Failure] = {
                      ("error: ", "TARGET", "vmcore.incomplete", "No space left on device", "free some space"),
                      ("warning: ", "TARGET", "vmcore.incomplete is incomplete", "what landed can be read")), 120, incomplete=True),
     "driver": Failure(((DUMP_UUID, "did not appear", "is the driver of its controller among the modules"),), 200),
+    "stuck": Failure((("it does not move any more: killing the capture",),
+                      ("the capture does not die; going on without waiting for it",),
+                      ("going on without this target",)), 150, incomplete=True),
 }
 
 

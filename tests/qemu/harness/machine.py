@@ -229,12 +229,6 @@ class Machine:
             self._reject_unplanned(before, after)
             if not ended:
                 self._do_as_asked(before, after, done)
-            if not ended and self.cell.watchdog and WATCHDOG_ACTED in self.log_text():
-                # It has been reset. QEMU would wait for its disk, which does not answer, before it ends.
-                self._process.kill()
-                self._process.wait()
-                outcome.poweroff_s = now
-                return outcome
             if ended:
                 outcome.poweroff_s = now
                 break

@@ -50,9 +50,7 @@ class _Gone(Exception):
 class NbdDisk:
     """Serves `image` from start() to close(), in a thread of its own. A context manager."""
 
-    def __init__(self, image: Path, log: Path, address: Path, log_limit: int,
-                 stop_after: int | None = None) -> None:
-        """stop_after: so many written bytes, from which on it answers nothing, as a broken disk may."""
+    def __init__(self, image: Path, log: Path, address: Path, log_limit: int) -> None:
         self.address = address
         self.failure = ""  # why it stopped serving, if not because the client went
         self._image = os.open(image, os.O_RDWR)
@@ -61,8 +59,6 @@ class NbdDisk:
         self._start = time.monotonic()
         self._batch = 0
         self._waiting = bytearray()
-        self.stopped = False
-        self._left = stop_after
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(address))
         self._listener.listen(1)
@@ -171,22 +167,12 @@ class NbdDisk:
             if kind == _DISCONNECT:
                 return False
             at += _REQUEST.size
-            self._stop_if_due(kind, length)
             with memoryview(self._waiting) as waiting, waiting[at:at + payload] as data:
                 error, answer = self._carry_out(kind, flags, offset, length, data)
             self._send(_REPLY.pack(_REPLY_MAGIC, error, cookie), answer)
             at += payload
         del self._waiting[:at]
         return True
-
-    def _stop_if_due(self, kind: int, length: int) -> None:
-        """Hears what comes until the client goes, and does nothing of it."""
-        if self._left is None or kind != _WRITE:
-            return
-        self._left -= length
-        self.stopped = self._left < 0
-        while self.stopped:
-            self._receive(1)
 
     def _take_in(self) -> None:
         assert self._client is not None

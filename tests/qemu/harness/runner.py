@@ -27,7 +27,7 @@ from harness.power_cell import check_cell, logged_disk
 from harness.saved import check_name, get_dump, saved_bytes
 from harness.sent import check_sent
 from harness.servers import Server, server_for
-from harness.stuck import check_reset, stopping_disk
+from harness.stuck import check_reset, drive_options
 
 LOCK_LIMIT_S = 900
 
@@ -86,7 +86,8 @@ def _run_first(cell: Cell, server: Server | None, machine: Machine, work: Path) 
     if not cell.guest:
         kernel, first = _prepare(cell, server, work)
         machine.make_disks()
-        with logged_disk(cell, machine, work), stopping_disk(cell, machine, work):
+        machine.dump_drive += drive_options(cell)
+        with logged_disk(cell, machine, work):
             return kernel, machine.run(kernel, first), machine.dump_disk
     kernel = fetch_kernel(cell.kernel)
     root_disk = make_root_disk(cell, work)

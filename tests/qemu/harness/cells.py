@@ -236,9 +236,10 @@ CELLS: tuple[Cell, ...] = (
     Cell("raw-d31", saver="raw", dump_level=31),
 )
 
-# What every change has to pass: see run --every-change.
-EVERY_CHANGE = ("main", "ssh", "fail-hang", "power-cut", "compare-newest-cloud", "compare-5.10-cloud",
-                "panic-nmi", "installed-three-cpus")
+# What every change has to pass, one of each kind; the longest first, for --jobs: see run --every-change.
+EVERY_CHANGE = ("watchdog", "main", "installed-three-cpus", "installed-initramfs-tools", "installed-13-dracut-nfs4",
+                "compare-newest-cloud", "compare-5.10-cloud", "4g-96m-generic", "ssh", "power-cut", "panic-nmi",
+                "fail-hang", "fail-stuck")
 
 
 def find_cells(names: list[str]) -> list[Cell]:

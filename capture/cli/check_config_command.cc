@@ -95,12 +95,28 @@ void print_problem(const char* path, Error error) {
     print_message("%s: %s", path, text);
 }
 
+// Prints what is wrong with a line, and says whether nothing is.
+bool tell(const char* path, uint64_t line, const Status& status) {
+  if (status.ok()) return true;
+  Error error = status.error();
+  print_problem(path, error.at(Where::kLine, line));
+  return false;
+}
+
 // Format and compression are good values each, but may not go together, or not with a target.
 Status check_saving_of(const Config& config) {
   DW_ASSIGN(SavingWish wish, parse_saving(config.format, config.compress));
   if (config.targets.empty()) return check_saving(wish, "/var/crash");
   for (const std::string& target : config.targets) DW_TRY(check_saving(wish, target));
   return {};
+}
+
+// The error is about one of the two, by its value.
+bool tell_saving(const char* path, std::string_view text, const Config& config) {
+  Status status = check_saving_of(config);
+  bool format = !status.ok() && status.error().subject() == config.format;
+  std::vector<ConfigValue> values = config_values(text, format ? "format" : "compress");
+  return tell(path, values.empty() ? 0 : values.back().line, status);
 }
 
 // What a target needs besides its own line.
@@ -114,14 +130,6 @@ Status check_target(const Config& config, const std::string& target) {
         .on(target)
         .hint("set ssh_known_hosts; ssh-keyscan makes such a file");
   return {};
-}
-
-// Prints what is wrong with a line, and says whether nothing is.
-bool tell(const char* path, uint64_t line, const Status& status) {
-  if (status.ok()) return true;
-  Error error = status.error();
-  print_problem(path, error.at(Where::kLine, line));
-  return false;
 }
 
 // Whoever writes to it after the crash refuses what belongs to a RAID. What cannot be opened now
@@ -255,12 +263,11 @@ int check_config_command(std::span<const char* const> arguments, const InitrdTar
   Config config;
   auto problems = apply_config(config, *text);
   for (const ConfigProblem& problem : problems) print_problem(options->path, problem.error);
-  Status saving = check_saving_of(config);
-  if (!saving.ok()) print_problem(options->path, saving.error());
+  bool saving = tell_saving(options->path, *text, config);
   bool targets =
       check_targets(options->path, *text, config, options->for_initrd ? &initrd : nullptr);
   bool files = !options->for_initrd || check_files(options->path, *text, config);
-  return problems.empty() && saving.ok() && targets && files ? kExitComplete : kExitUsage;
+  return problems.empty() && saving && targets && files ? kExitComplete : kExitUsage;
 }
 
 }  // namespace dw

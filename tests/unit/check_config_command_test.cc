@@ -79,6 +79,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("check-config: the line of what does not go together") {
+  auto line = [](const std::string& config) {
+    Answer answer = check("target raw:/dev/vda9\n" + config);
+    REQUIRE(answer.lines.size() == 1);
+    return answer.lines[0].substr(0, answer.lines[0].find(" this"));
+  };
+  CHECK(line("compress zstd\nformat kdump\n\ncompress lz4\n") == "5: lz4:");
+  CHECK(line("compress lz4\n") == "2: lz4:");
+  CHECK(line("compress none\nformat flattened\n").starts_with("3: flattened: the target"));
+  CHECK(line("format flattened\nformat elf\ncompress zlib\n") == "4: zlib:");
+}
+
 TEST_CASE("check-config: for the initrd every target can be mounted there") {
   const char* config = "target dev:UUID=ab-cd:/crash\ntarget /proc/x\ntarget dev:nonsense\n";
   CHECK(check(config).status == 0);

@@ -37,6 +37,9 @@ constexpr const char* kHelp =
     "  --packed  the file as an initrd is to have it: directories of this machine as dev:UUID=...\n"
     "Exit status: 0 good, 1 the file cannot be read, 2 it has problems.\n";
 
+constexpr const char* kTargetHint =
+    "add a line such as: target dev:UUID=U:/DIR, target raw:PARTUUID=P, target ssh://USER@HOST/DIR";
+
 struct Options {
   const char* path = nullptr;
   std::string_view get;  // a key
@@ -158,6 +161,8 @@ Status check_for_initrd(const std::string& target, const InitrdTargets& initrd,
 bool check_targets(const char* path, std::string_view text, const Config& config,
                    const InitrdTargets* initrd) {
   bool good = true;
+  if (initrd != nullptr && config.targets.empty())
+    good = tell(path, 0, Error(ErrorKind::kUsage, "no target is set").hint(kTargetHint));
   std::vector<std::string> places;
   for (const ConfigValue& target : config_values(text, "target")) {
     Status status = check_target(config, target.value);

@@ -14,9 +14,11 @@ namespace dw {
 namespace {
 
 constexpr size_t kMaxValueBytes = 1024;
+constexpr size_t kMaxKeyBytes = 32;  // to be told
 constexpr uint64_t kMaxSeconds = 7 * 24 * 3600;
 constexpr uint64_t kMaxWaitSeconds = 3600;
 constexpr std::string_view kBlanks = " \t\r";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 template <auto Field, uint64_t Low, uint64_t High>
 bool set_number(Config& config, std::string_view value) {
@@ -140,8 +142,22 @@ const Rule* find_rule(std::string_view key) {
   return rule == std::end(kRules) ? nullptr : rule;
 }
 
+// What cannot be seen, or ends a line before its time, becomes "\xNN".
+std::string visible(std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string result;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte > ' ' && byte < 0x7f)
+      result += c;
+    else
+      result.append("\\x") += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return result;
+}
+
 Error usage_error(const char* what, std::string_view key, std::string_view value) {
-  std::string subject(key.substr(0, kMaxValueBytes));
+  std::string subject = visible(key.substr(0, kMaxKeyBytes));
   if (!value.empty()) subject.append(" ").append(value.substr(0, 100));
   return Error(ErrorKind::kUsage, what).on(subject);
 }
@@ -202,6 +218,9 @@ const char* config_default(std::string_view key) {
 
 Status set_config(Config& config, std::string_view key, std::string_view value) {
   const Rule* rule = find_rule(key);
+  // Other readers of the file would stumble over it.
+  if (key.starts_with(kByteOrderMark))
+    return usage_error("begins with a byte order mark", key, {}).hint("remove its three bytes");
   if (rule == nullptr) return usage_error("is not a known key", key, {});
   if (value.empty()) return usage_error("has no value", key, {});
   if (value.size() > kMaxValueBytes) return usage_error("has a value that is too long", key, {});
@@ -220,9 +239,13 @@ std::vector<ConfigProblem> apply_config(Config& config, std::string_view text) {
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
     if (key.empty()) continue;
     Status status = set_config(config, key, value);
-    if (status.ok() || problems.size() >= kMaxConfigProblems) continue;
-    Error error = status.error();
-    problems.push_back({error.at(Where::kLine, number), config_default(key)});
+    if (status.ok() || problems.size() > kMaxConfigProblems) continue;
+    ConfigProblem problem{status.error(), config_default(key)};
+    if (problems.size() == kMaxConfigProblems)
+      problem = {Error(ErrorKind::kUsage, "more problems begin here, which are not told"),
+                 "various"};
+    problem.error.at(Where::kLine, number);
+    problems.push_back(problem);
   }
   return problems;
 }

@@ -73,7 +73,8 @@ inline constexpr size_t kMaxConfigProblems = 32;
 // the target stands there already; `config` is then unchanged.
 Status set_config(Config& config, std::string_view key, std::string_view value);
 
-// Sets every good line of `text` and returns the others, at most kMaxConfigProblems of them.
+// Sets every good line of `text` and returns the others, at most kMaxConfigProblems of them and one
+// that says that there are more.
 std::vector<ConfigProblem> apply_config(Config& config, std::string_view text);
 
 struct ConfigValue {

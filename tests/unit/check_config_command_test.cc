@@ -52,6 +52,22 @@ bool has(const std::string& text, const char* part) { return text.find(part) != 
 TEST_CASE("check-config: a good file, an empty one") {
   CHECK(check("# here\ntarget /var/crash\ndump_level 1\n").status == 0);
   CHECK(check("").status == 0);
+  for (const char* config : {"", "# target /x\nthreads 1\n"}) {
+    Answer answer = check(config, {"--initrd"});
+    CHECK(answer.status == 2);
+    REQUIRE(answer.lines.size() == 1);
+    CHECK(answer.lines[0].starts_with(" no target is set; add"));
+  }
+}
+
+TEST_CASE("check-config: where more problems begin than are told") {
+  std::string config = "target /x\n";
+  for (int i = 0; i < 100; i++) config += "odd\n";
+  Answer answer = check(config);
+  CHECK(answer.status == 2);
+  REQUIRE(answer.lines.size() == 33);
+  CHECK(answer.lines[31].starts_with("33: odd: is not"));
+  CHECK(answer.lines[32] == "34: more problems begin here, which are not told");
 }
 
 TEST_CASE("check-config: every problem with its line") {

@@ -122,6 +122,18 @@ TEST_CASE("config: a bad value is refused and changes nothing") {
   }
 }
 
+TEST_CASE("config: what cannot be seen in a key is told") {
+  auto problem = [](std::string_view text) {
+    auto config = parse_config(text);
+    return config.ok() ? std::string("none") : text_of(config.error());
+  };
+  CHECK(problem(std::string_view("\0target /a\n", 11)) ==
+        "\\x00target: is not a known key at line 1");
+  CHECK(problem("\n\x1b[2Jx\x7f 1\n") == "\\x1b[2Jx\\x7f: is not a known key at line 2");
+  CHECK(problem("\xef\xbb\xbftarget /a\n") ==
+        "\\xef\\xbb\\xbftarget: begins with a byte order mark at line 1; remove its three bytes");
+}
+
 TEST_CASE("config: strict parsing names the line of the first problem") {
   auto config = parse_config("dump_level 31\n\nkexec_args -x\nthreads none\n");
   REQUIRE_FALSE(config.ok());
@@ -166,7 +178,12 @@ TEST_CASE("config: garbage gives a limited number of problems") {
   Config config;
   std::string text;
   for (int i = 0; i < 1000; i++) text += "x\n";
-  CHECK(apply_config(config, text).size() == kMaxConfigProblems);
+  auto problems = apply_config(config, text);
+  REQUIRE(problems.size() == kMaxConfigProblems + 1);
+  CHECK(text_of(problems[kMaxConfigProblems - 1].error).starts_with("x: is not a known key"));
+  CHECK(text_of(problems[kMaxConfigProblems].error) ==
+        "more problems begin here, which are not told at line 33");
+  CHECK(apply_config(config, text.substr(0, 2 * kMaxConfigProblems)).size() == kMaxConfigProblems);
   std::string binary(5000, '\0');
   CHECK(apply_config(config, binary).size() == 1);
   CHECK_FALSE(set_config(config, "target", std::string(1025, 'a')).ok());

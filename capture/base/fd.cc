@@ -43,6 +43,15 @@ Result<Fd> open_file_at(int directory, const char* name, int flags, unsigned mod
   return Fd(fd);
 }
 
+Result<Fd> open_small_file(const char* path) {
+  DW_ASSIGN(Fd file, open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return Error::from_errno("cannot look at it").on(path);
+  // Reading says what a directory is.
+  if (S_ISREG(status.st_mode) || S_ISCHR(status.st_mode) || S_ISDIR(status.st_mode)) return file;
+  return Error(ErrorKind::kBadInput, "is no regular file").on(path);
+}
+
 Result<ReadableFile> ReadableFile::duplicate(const FileView& file) {
   Fd fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 3));
   if (!fd.valid()) return Error::from_errno("cannot duplicate the descriptor");

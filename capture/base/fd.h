@@ -79,6 +79,11 @@ class ReadableFile {
 Result<Fd> open_file(const char* path, int flags, unsigned mode = 0);
 Result<Fd> open_file_at(int directory, const char* name, int flags, unsigned mode = 0);
 
+// A small file that somebody named, for reading. kBadInput: it is a pipe, a socket or a block
+// device, which could be waited for without an end. A character device such as /dev/null may be
+// one.
+Result<Fd> open_small_file(const char* path);
+
 // Size in bytes of a regular file or a block device. Zero for files that do not tell, such as most
 // of /proc (but /proc/vmcore does).
 Result<uint64_t> file_size(const FileView& file);

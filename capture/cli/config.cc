@@ -1,7 +1,5 @@
 #include "capture/cli/config.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "capture/base/fd.h"
@@ -272,7 +270,7 @@ Result<Config> parse_config(std::string_view text) {
 }
 
 Result<std::string> read_text_file(const char* path, size_t limit) {
-  DW_ASSIGN(Fd file, open_file(path, O_RDONLY));
+  DW_ASSIGN(Fd file, open_small_file(path));
   std::string text(limit + 1, '\0');
   auto bytes = std::as_writable_bytes(std::span(text.data(), text.size()));
   auto size = read_up_to_at(file.get(), bytes, 0);

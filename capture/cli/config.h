@@ -89,7 +89,7 @@ struct ConfigValue {
 Result<Config> parse_config(std::string_view text);
 
 // The whole of a small text file, such as the configuration. A file of more than `limit` bytes is
-// kBadInput.
+// kBadInput, and so is a pipe.
 Result<std::string> read_text_file(const char* path, size_t limit = kMaxConfigBytes);
 
 }  // namespace dw

@@ -1,5 +1,8 @@
 #include "capture/cli/config_files.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "capture/target/ssh/host_key.h"
 #include "capture/target/ssh/ssh_key.h"
 
@@ -14,10 +17,25 @@ Status check_path(const std::string& file) {
   return {};
 }
 
+// Whoever can write to them decides where dumps go, and as whom. What is missing is told by who
+// reads it.
+Status check_owner(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  if (file.st_uid != 0 && file.st_uid != ::geteuid())
+    return Error(ErrorKind::kUsage, "belongs to somebody else").on(path).hint("chown it to root");
+  if ((file.st_mode & 022) != 0)
+    return Error(ErrorKind::kUsage, "others than the owner may write to it")
+        .on(path)
+        .hint("chmod go-w it");
+  return {};
+}
+
 }  // namespace
 
 Status check_key_file(const std::string& path) {
   DW_TRY(check_path(path));
+  DW_TRY(check_owner(path));
   DW_TRY(prepare_libssh());
   DW_TRY(load_private_key(path));
   return {};
@@ -25,6 +43,7 @@ Status check_key_file(const std::string& path) {
 
 Status check_known_hosts(const std::string& path) {
   DW_TRY(check_path(path));
+  DW_TRY(check_owner(path));
   return check_known_hosts_file(path);
 }
 

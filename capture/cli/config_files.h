@@ -10,7 +10,8 @@
 
 namespace dw {
 
-// Both kUsage, on the file: its path is not absolute, or it cannot be used.
+// Both kUsage, on the file: its path is not absolute, it belongs to others than root and us, others
+// may write to it, or it cannot be used.
 Status check_key_file(const std::string& path);
 Status check_known_hosts(const std::string& path);
 

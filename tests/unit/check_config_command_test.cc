@@ -236,8 +236,42 @@ TEST_CASE("check-config: for the initrd the files that SSH needs have to be ther
   refused(3, "'..'", "ssh_key " + folder.path() + "/../x\n" + known);
   CHECK(::chmod(key.c_str(), 0640) == 0);
   refused(3, "others than the owner", files_in(folder));
+  CHECK(::chmod(key.c_str(), 0600) == 0);
+  for (mode_t mode : {0664, 0646}) {
+    CHECK(::chmod((folder / "known").c_str(), mode) == 0);
+    refused(4, "may write to it", files_in(folder));
+  }
+  CHECK(::chmod((folder / "known").c_str(), 0644) == 0);
+  CHECK(check(target + files_in(folder), {"--initrd"}).status == 0);
+  if (::geteuid() == 0) {
+    CHECK(::chown(key.c_str(), 1, 0) == 0);
+    refused(3, "belongs to somebody else", files_in(folder));
+    CHECK(::chown(key.c_str(), 0, 0) == 0);
+    CHECK(::chown((folder / "known").c_str(), 1, 0) == 0);
+    refused(4, "belongs to somebody else", files_in(folder));
+  }
   // Without a target that needs them, they are not looked at.
   CHECK(check("target raw:/dev/vdb\nssh_key /no/such\n", {"--initrd"}).status == 0);
+}
+
+TEST_CASE("check-config: nothing waits for a pipe") {
+  test::TempDir folder;
+  const std::string pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  make_key(folder / "key");
+  test::write_file(folder / "known", "host " + test::read_file(folder / "key.pub"));
+  test::Outcome outcome = test::dumpwright({"check-config", pipe});
+  CHECK(outcome.status == 1);
+  CHECK(has(outcome.err, "is no regular file"));
+  const std::string target = "target ssh://u@host/x\n";
+  Answer answer = check(
+      target + "ssh_key " + pipe + "\nssh_known_hosts " + (folder / "known") + "\n", {"--initrd"});
+  REQUIRE(answer.lines.size() == 1);
+  CHECK(answer.lines[0].starts_with("2: " + pipe + ": this is not a private SSH key"));
+  answer = check(target + "ssh_key " + (folder / "key") + "\nssh_known_hosts " + pipe + "\n",
+                 {"--initrd"});
+  REQUIRE(!answer.lines.empty());
+  CHECK(has(answer.lines.back(), "is no regular file"));
 }
 
 TEST_CASE("check-config: for the initrd each SSH server has to be a known host") {

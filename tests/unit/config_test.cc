@@ -211,4 +211,7 @@ TEST_CASE("config: a file is read whole or not at all") {
   auto missing = read_text_file(path);
   REQUIRE_FALSE(missing.ok());
   CHECK(missing.error().subject() == path);
+  CHECK(*read_text_file("/dev/null") == "");
+  CHECK(read_text_file("/proc/cmdline").ok());
+  CHECK(text_of(read_text_file("/dev").error()).find("Is a directory") != std::string::npos);
 }

@@ -1,7 +1,5 @@
 #include "capture/target/ssh/host_key.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -37,7 +35,9 @@ bool has_revoked_line(std::string_view text) {
 }
 
 Result<std::string> read_known_hosts(const std::string& path) {
-  Result<Fd> fd = open_file(path.c_str(), O_RDONLY);
+  Result<Fd> fd = open_small_file(path.c_str());
+  if (!fd.ok() && fd.error().kind() == ErrorKind::kBadInput)
+    return file_error(path, fd.error().what(), "name a file");
   if (!fd.ok())
     return file_error(path, "cannot read the known_hosts file",
                       "put into it what ssh-keyscan -p PORT HOST prints")

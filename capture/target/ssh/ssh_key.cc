@@ -25,7 +25,7 @@ Error key_error(const std::string& path, const char* what, const char* hint) {
 
 // As ssh does: a key that others can read is no secret.
 Status check_file(const std::string& path) {
-  Result<Fd> fd = open_file(path.c_str(), O_RDONLY);
+  Result<Fd> fd = open_file(path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!fd.ok())
     return key_error(path, "cannot read the SSH key", "set ssh_key to the file of a private key")
         .because(fd.error().errno_value());

@@ -60,4 +60,7 @@ class BesideTest(unittest.TestCase):
                 time.sleep(0.01)
             process.terminate()
             self.assertEqual(process.wait(timeout=60), 143)
-            self.assertTrue((Path(folder) / "ended").exists())
+            deadline = time.monotonic() + 60
+            while not (Path(folder) / "ended").exists():
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)

@@ -23,6 +23,8 @@ class _Running:
 
 def _start(command: Sequence[str]) -> _Running:
     output = tempfile.TemporaryFile()
+    # setpriv: an exception in Popen() leaves a process that nobody knows; it ends with this one.
+    command = ["setpriv", "--pdeathsig", "TERM", *command]
     return _Running(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output), output)
 
 

@@ -30,8 +30,8 @@ Result<std::vector<Module>> parse_module_list(std::string_view text);
 // The name by which the kernel knows the module in `file`: no ending, '-' as '_'.
 [[nodiscard]] std::string module_name(std::string_view file);
 
-// Loads one, with the parameters of the list and of the command line. One that is loaded already is
-// fine.
+// Loads one, with the parameters of the list and of the command line, and removes its file, which
+// is in memory. One that is loaded already is fine.
 Status load_module(const Module& module, const std::vector<BootParameter>& boot);
 
 // Loads every module of the list that `progress` has not seen. A failure is reported and the next

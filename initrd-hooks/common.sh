@@ -108,3 +108,15 @@ dumpwright_publish() {
   mv -f "$1" "$2"
   new_output=''
 }
+
+# dumpwright_scripts: the administrator's, one per line. Those that would not run are told.
+dumpwright_scripts() {
+  local file
+  for file in "${DUMPWRIGHT_ROOT-}"/etc/dumpwright/pre.d/* "${DUMPWRIGHT_ROOT-}"/etc/dumpwright/post.d/*; do
+    if [ -f "$file" ] && [ -x "$file" ]; then
+      echo "$file"
+    elif [ -f "$file" ]; then
+      echo "dumpwright: warning: $file is left out: it is not executable (chmod +x)" >&2
+    fi
+  done
+}

@@ -88,13 +88,7 @@ install() {
     [[ -z $file ]] || inst_simple "$file"
   done
   [[ ! -f /etc/hosts ]] || inst /etc/hosts
-  for file in /etc/dumpwright/pre.d/* /etc/dumpwright/post.d/*; do
-    if [[ -f $file && -x $file ]]; then
-      inst "$file"
-    elif [[ -f $file ]]; then
-      echo "dumpwright: warning: $file is left out: it is not executable (chmod +x)" >&2
-    fi
-  done
+  while read -r file; do inst "$file"; done < <(dumpwright_scripts)
   if dracut_module_included systemd; then
     # shellcheck disable=SC2154 # what dracut sets
     inst_simple "$moddir/dumpwright-capture.service" "$systemdsystemunitdir/dumpwright-capture.service"
